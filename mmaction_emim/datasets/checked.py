@@ -1,0 +1,115 @@
+"""MMAction2's video and raw-frame datasets that check their list and name a clip that fails."""
+
+import os.path as osp
+from typing import Any
+
+from mmaction.datasets import RawframeDataset, VideoDataset
+from mmaction.registry import DATASETS
+from mmengine.fileio import exists, list_from_file
+
+
+class ClipError(RuntimeError):
+    """A clip that cannot be read or transformed; the message names it."""
+
+
+class _Checked:
+    """Mixin: a strict reader of annotation lists, and errors that name the clip."""
+
+    columns: tuple[str, ...]  # of a line; the last is the label
+
+    def _read_list(self, delimiter: str) -> list[dict]:
+        if not exists(self.ann_file):
+            raise FileNotFoundError(
+                f'{self.ann_file}: no such annotation list (ann_file of {type(self).__name__}); '
+                'see data/README.md for the layout'
+            )
+        rows = []
+        for number, line in enumerate(list_from_file(self.ann_file), start=1):
+            if line.strip():
+                # From the right, since a path may hold the delimiter.
+                values = line.strip().rsplit(delimiter, len(self.columns) - 1)
+                rows.append(self._parse(values, f'{self.ann_file}:{number}', delimiter))
+        if not rows:
+            raise ValueError(f'{self.ann_file}: the annotation list holds no clip')
+        return rows
+
+    def _parse(self, values: list[str], where: str, delimiter: str) -> dict:
+        if len(values) != len(self.columns) or not values[0].strip():
+            expected = delimiter.join(self.columns)
+            raise ValueError(f'{where}: expected {expected!r}, got {delimiter.join(values)!r}')
+        row = {self.columns[0]: values[0].strip()}
+        for name, value in zip(self.columns[1:], values[1:], strict=True):
+            try:
+                row[name] = int(value)
+            except ValueError:
+                raise ValueError(f'{where}: {name} must be an integer, got {value!r}') from None
+        if row['label'] < 0 or (self.num_classes and row['label'] >= self.num_classes):
+            most = f'to {self.num_classes - 1} (num_classes={self.num_classes})'
+            raise ValueError(
+                f'{where}: label must be 0 {most if self.num_classes else "or more"}, '
+                f'got {row["label"]}'
+            )
+        return row
+
+    def prepare_data(self, idx: int) -> Any:
+        """One clip through the pipeline.
+
+        Raises:
+            ClipError: The pipeline failed; the message names the clip and the cause.
+        """
+        try:
+            return super().prepare_data(idx)
+        except Exception as error:
+            info = self.get_data_info(idx)
+            clip = info.get('filename') or info.get('frame_dir')
+            cause = next((line for line in str(error).splitlines() if line.strip()), '')
+            raise ClipError(
+                f'{clip}: clip {idx} of {self.ann_file} cannot be read or transformed: '
+                f'{type(error).__name__}: {cause}'
+            ) from error
+
+
+@DATASETS.register_module()
+class CheckedVideoDataset(_Checked, VideoDataset):
+    """:class:`mmaction.datasets.VideoDataset` with its list checked.
+
+    Takes the same arguments. A path may hold spaces. With ``num_classes`` every label must be
+    below it.
+
+    Raises:
+        FileNotFoundError: ``ann_file`` does not exist.
+        ValueError: A line is not ``filename label``; the message gives file and line.
+    """
+
+    columns = ('filename', 'label')
+
+    def load_data_list(self) -> list[dict]:
+        if self.multi_class:
+            return super().load_data_list()
+        rows = self._read_list(self.delimiter)
+        for row in rows:
+            row['filename'] = osp.join(self.data_prefix['video'] or '', row['filename'])
+        return rows
+
+
+@DATASETS.register_module()
+class CheckedRawframeDataset(_Checked, RawframeDataset):
+    """:class:`mmaction.datasets.RawframeDataset` with its list checked.
+
+    Takes the same arguments. With ``num_classes`` every label must be below it.
+
+    Raises:
+        FileNotFoundError: ``ann_file`` does not exist.
+        ValueError: A line is not ``frame_dir total_frames label``; the message gives file and
+            line.
+    """
+
+    columns = ('frame_dir', 'total_frames', 'label')
+
+    def load_data_list(self) -> list[dict]:
+        if self.multi_class or self.with_offset:
+            return super().load_data_list()
+        rows = self._read_list(' ')
+        for row in rows:
+            row['frame_dir'] = osp.join(self.data_prefix['img'] or '', row['frame_dir'])
+        return rows

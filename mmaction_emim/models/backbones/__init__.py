@@ -1,0 +1,3 @@
+from .emim_uniformer import EMIMUniFormer
+
+__all__ = ['EMIMUniFormer']

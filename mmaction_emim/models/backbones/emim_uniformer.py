@@ -1,0 +1,151 @@
+"""EMIM-UniFormer: UniFormer whose stages 3 and 4 alternate EMIM and global attention.
+
+Source: arXiv 2510.18705; UniFormer by subclassing ``mmaction.models.backbones.uniformer``.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from mmaction.models.backbones.uniformer import SABlock, UniFormer
+from mmaction.registry import MODELS
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+
+from mmaction_emim.models.motion import EMIMAttention
+
+ARCHS = {
+    'tiny': dict(depth=[1, 1, 4, 1], embed_dim=[16, 32, 96, 128], head_dim=32),
+    'small': dict(depth=[3, 4, 8, 3], embed_dim=[64, 128, 320, 512], head_dim=64),
+    'base': dict(depth=[5, 8, 20, 7], embed_dim=[64, 128, 320, 512], head_dim=64),
+}
+
+
+class EMIMBlock(BaseModule):
+    """UniFormer's attention block with EMIM for its attention; all other layers are the block's.
+
+    Args:
+        block: The block to take the other layers from.
+        attn: Motion module on (B, T, H, W, C).
+    """
+
+    def __init__(self, block: SABlock, attn: EMIMAttention) -> None:
+        super().__init__()
+        self.pos_embed = block.pos_embed
+        self.norm1 = block.norm1
+        self.attn = attn
+        self.drop_path = block.drop_path
+        self.norm2 = block.norm2
+        self.mlp = block.mlp
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, T, H, W) -> (B, C, T, H, W)."""
+        x = x + self.pos_embed(x)
+        x = x.permute(0, 2, 3, 4, 1)  # (B, T, H, W, C)
+        x = x + self.drop_path(self.attn(self.norm1(x)))
+        x = x + self.drop_path(self.mlp(self.norm2(x)))
+        return x.permute(0, 4, 1, 2, 3)
+
+
+@MODELS.register_module()
+class EMIMUniFormer(UniFormer):
+    """UniFormer with explicit motion information mining.
+
+    Args:
+        arch: Sizes of the network: ``'small'`` and ``'base'`` are the paper's, ``'tiny'`` is for
+            small frames on a CPU. Defaults to ``'small'``.
+        depth: Blocks of the four stages. Defaults to those of ``arch``.
+        embed_dim: Channels of the four stages. Defaults to those of ``arch``.
+        head_dim: Channels of a head; divides the last two of ``embed_dim``. Defaults to that of
+            ``arch``.
+        alternation: Which blocks of stages 3 and 4 are local, i.e. EMIM (``L``), and which keep
+            global space-time attention (``G``). The string repeats along a stage; a list of two
+            gives each stage its own. ``'G'`` is plain UniFormer. Defaults to ``'LG'``, the paper's.
+        window: Side of EMIM's window in tokens, odd; a list of two for stages 3 and 4.
+            Defaults to 7.
+        out_of_frame: ``'pad'`` or ``'mask'``, see :class:`EMIMAttention`. Defaults to ``'pad'``.
+        temporal_stride: Of the stem, 1 or 2. 1 (default) keeps every frame; UniFormer's own is 2.
+        spatial_stride: Of the stem, which cuts patches of that side. 4 (default) is UniFormer's;
+            2 suits frames of half the size, since EMIM sees displacements of about a token.
+        pretrained2d: As UniFormer's, but False by default: with True and no ``pretrained``
+            upstream skips ``init_cfg``.
+        **kwargs: UniFormer's other arguments (``drop_path_rate``, ``init_cfg``…).
+
+    Raises:
+        ValueError: An argument is not as above.
+    """
+
+    def __init__(
+        self,
+        arch: str = 'small',
+        depth: Sequence[int] | None = None,
+        embed_dim: Sequence[int] | None = None,
+        head_dim: int | None = None,
+        alternation: str | Sequence[str] = 'LG',
+        window: int | Sequence[int] = 7,
+        out_of_frame: str = 'pad',
+        temporal_stride: int = 1,
+        spatial_stride: int = 4,
+        pretrained2d: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        if arch not in ARCHS:
+            raise ValueError(f'EMIMUniFormer: arch: got {arch!r}; accepted are {list(ARCHS)}')
+        if temporal_stride not in (1, 2) or spatial_stride not in (1, 2, 4):
+            raise ValueError(
+                'EMIMUniFormer: temporal_stride must be 1 or 2 and spatial_stride 1, 2 or 4, '
+                f'got {temporal_stride} and {spatial_stride}'
+            )
+        depth = depth or ARCHS[arch]['depth']
+        embed_dim = embed_dim or ARCHS[arch]['embed_dim']
+        head_dim = head_dim or ARCHS[arch]['head_dim']
+        if len(depth) != 4 or len(embed_dim) != 4 or any(dim % head_dim for dim in embed_dim[2:]):
+            raise ValueError(
+                'EMIMUniFormer: depth and embed_dim need one number for each of 4 stages and '
+                f'head_dim must divide the last two of embed_dim, got depth={list(depth)}, '
+                f'embed_dim={list(embed_dim)}, head_dim={head_dim}'
+            )
+        super().__init__(
+            depth=depth,
+            embed_dim=embed_dim,
+            head_dim=head_dim,
+            pretrained2d=pretrained2d,
+            **kwargs,
+        )
+        stem = self.patch_embed1.proj
+        self.patch_embed1.proj = nn.Conv3d(
+            stem.in_channels,
+            stem.out_channels,
+            kernel_size=(3, spatial_stride, spatial_stride),
+            stride=(temporal_stride, spatial_stride, spatial_stride),
+            padding=(1, 0, 0),
+        )
+
+        stages = (self.blocks3, self.blocks4)
+        alternations = _per_stage('alternation', alternation, str)
+        windows = _per_stage('window', window, int)
+        for stage, pattern, stage_window in zip(stages, alternations, windows, strict=True):
+            if not pattern or set(pattern) - {'L', 'G'}:
+                raise ValueError(
+                    f"EMIMUniFormer: alternation must be made of 'L' and 'G', got {pattern!r}"
+                )
+            for i, block in enumerate(stage):
+                block.norm1.eps = block.norm2.eps = 1e-6
+                if pattern[i % len(pattern)] == 'L':
+                    attn = EMIMAttention(
+                        block.attn.qkv.in_features,
+                        block.attn.num_heads,
+                        stage_window,
+                        qkv_bias=block.attn.qkv.bias is not None,
+                        proj_drop=block.attn.proj_drop.p,
+                        out_of_frame=out_of_frame,
+                    )
+                    stage[i] = EMIMBlock(block, attn)
+
+
+def _per_stage(name: str, value: Any, kind: type) -> Sequence:
+    values = [value, value] if isinstance(value, kind) else list(value)
+    if len(values) != 2:
+        raise ValueError(
+            f'EMIMUniFormer: {name}: give one value, or two for stages 3 and 4, got {value!r}'
+        )
+    return values

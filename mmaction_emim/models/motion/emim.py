@@ -1,0 +1,110 @@
+"""EMIM: F + M, context and motion from one affinity of frame t's queries with frame t+1's keys.
+
+Source: Zhuang et al., Explicit Motion Information Mining, arXiv 2510.18705.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from mmaction_emim import ops
+
+
+class QuickGELU(nn.Module):
+    """``x * sigmoid(1.702 x)``."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * torch.sigmoid(1.702 * x)
+
+
+class EMIMAttention(nn.Module):
+    """Explicit motion information mining, a drop-in for self-attention over video tokens.
+
+    Queries of frame t meet the keys of a window around their place in frame t+1. The affinity is
+    softmaxed to gather context from the values, and read raw, as a cost volume, by a small MLP
+    that turns it into motion features. The last frame has no successor and repeats the output of
+    the frame before.
+
+    ``qkv`` and ``proj`` have plain attention's shapes, so its weights load as they are. At
+    initialization the motion MLP gives zero.
+
+    Args:
+        dim: Channels C of the tokens.
+        num_heads: Heads; divides ``dim``.
+        window: Side of the window in tokens; odd, 3 or more. Defaults to 7.
+        qkv_bias: Whether q, k and v have a bias. Defaults to True.
+        proj_drop: Dropout rate after the projection. Defaults to 0.
+        out_of_frame: ``'pad'`` (the authors') or ``'mask'``, see
+            :func:`mmaction_emim.ops.cost_volume`. Defaults to ``'pad'``.
+        backend: See :func:`mmaction_emim.ops.cost_volume`. Defaults to ``'auto'``.
+
+    Raises:
+        ValueError: An argument is not as above.
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        num_heads: int = 8,
+        window: int = 7,
+        qkv_bias: bool = True,
+        proj_drop: float = 0.0,
+        out_of_frame: str = 'pad',
+        backend: str = 'auto',
+    ) -> None:
+        super().__init__()
+        if num_heads < 1 or dim % num_heads:
+            raise ValueError(f'EMIMAttention: num_heads must divide dim={dim}, got {num_heads}')
+        ops.check_window(window, 'EMIMAttention: window')
+        ops.check_choices(out_of_frame, backend)
+        self.num_heads = num_heads
+        self.window = window
+        self.out_of_frame = out_of_frame
+        self.backend = backend
+        head_dim, offsets = dim // num_heads, window * window
+        self.scale = head_dim**-0.5
+
+        self.qkv = nn.Linear(dim, dim * 3, bias=qkv_bias)
+        self.rpb = nn.Parameter(torch.empty(num_heads, window, window))
+        self.motion_conv = nn.Sequential(
+            nn.Linear(offsets, 4 * offsets), QuickGELU(), nn.Linear(4 * offsets, head_dim)
+        )
+        self.proj = nn.Linear(dim, dim)
+        self.proj_drop = nn.Dropout(proj_drop)
+        self.init_weights()
+
+    def init_weights(self) -> None:
+        """Initialize what plain attention lacks (MMEngine calls this after a parent's init_cfg)."""
+        nn.init.trunc_normal_(self.rpb, std=0.02)
+        nn.init.xavier_uniform_(self.motion_conv[0].weight)
+        nn.init.zeros_(self.motion_conv[0].bias)
+        nn.init.zeros_(self.motion_conv[2].weight)
+        nn.init.zeros_(self.motion_conv[2].bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, T, H, W, C) -> (B, T, H, W, C), any H and W.
+
+        Raises:
+            ValueError: ``x`` is not five-dimensional or T is 1: motion needs two frames.
+        """
+        if x.dim() != 5 or x.shape[1] < 2:
+            raise ValueError(
+                f'EMIMAttention: x must be (B, T, H, W, C) with T of 2 or more, '
+                f'got {tuple(x.shape)}'
+            )
+        B, T = x.shape[:2]
+        qkv = self.qkv(x).unflatten(-1, (3, self.num_heads, -1))
+        # (B, T, H, W, 3, heads, d) -> 3 x (B, T, heads, H, W, d)
+        q, k, v = qkv.permute(4, 0, 1, 5, 2, 3, 6)
+        q = (q[:, :-1] * self.scale).flatten(0, 1)
+        k, v = k[:, 1:].flatten(0, 1), v[:, 1:].flatten(0, 1)
+        context, affinity = ops.local_attention(
+            q, k, v, self.rpb, self.window, out_of_frame=self.out_of_frame, backend=self.backend
+        )
+        motion = self.motion_conv(affinity)
+        # (B * (T-1), heads, H, W, d) -> (B, T-1, H, W, C)
+        out = (context + motion).unflatten(0, (B, T - 1)).permute(0, 1, 3, 4, 2, 5).flatten(-2)
+        out = self.proj_drop(self.proj(out))
+        return torch.cat([out, out[:, -1:]], dim=1)
+
+    def extra_repr(self) -> str:
+        return f'num_heads={self.num_heads}, window={self.window}, out_of_frame={self.out_of_frame}'

@@ -1,0 +1,3 @@
+from .emim_neck import EMIMNeck
+
+__all__ = ['EMIMNeck']

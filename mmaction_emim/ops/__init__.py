@@ -1,0 +1,124 @@
+"""Local attention of one frame's queries to a window of the next frame's keys.
+
+The affinity is computed once and serves twice: softmaxed it gathers context, raw it is a cost
+volume, the likeness of a patch to each displacement of itself. Source: EMIM, arXiv 2510.18705.
+"""
+
+from types import ModuleType
+
+import torch
+from torch import Tensor
+
+from . import dense, reference
+
+__all__ = ['BACKENDS', 'OUT_OF_FRAME', 'cost_volume', 'local_attention']
+
+BACKENDS: dict[str, ModuleType] = {'reference': reference, 'dense': dense}
+OUT_OF_FRAME = ('pad', 'mask')
+
+
+def cost_volume(
+    q: Tensor,
+    k: Tensor,
+    bias: Tensor,
+    window: int,
+    *,
+    out_of_frame: str = 'pad',
+    backend: str = 'auto',
+) -> Tensor:
+    """Affinity of every query with the window of keys around its place in the next frame.
+
+    ``affinity[n, h, y, x, (a, b)] = q[n, h, y, x] . k[n, h, y+a-r, x+b-r] + bias[h, a, b]``
+    with ``r = window // 2`` and (a, b) flattened row-major, a vertical.
+
+    Args:
+        q: Queries of frame t, already scaled, (N, heads, H, W, d); N counts frame pairs.
+        k: Keys of frame t+1, same shape, dtype and device.
+        bias: Relative position bias, (heads, window, window).
+        window: Side of the window; odd, 3 or more. It may be larger than the frame.
+        out_of_frame: ``'pad'``: a key outside the frame is the constant 1e-6 in every channel
+            (as released by the authors). ``'mask'``: its affinity is 0 and it takes no part in
+            the softmax (ours).
+        backend: ``'auto'``, ``'reference'`` (the definition, slow) or ``'dense'`` (batched matrix
+            products, any device).
+
+    Returns:
+        Affinity, (N, heads, H, W, window * window); float32 when the inputs are half precision.
+
+    Raises:
+        ValueError: A shape, the window, ``out_of_frame`` or ``backend`` is not as above.
+    """
+    check_choices(out_of_frame, backend)
+    _check_shapes(q, bias, window, k=k)
+    with torch.autocast(q.device.type, enabled=False):
+        q, k, bias = _at_least_float32(q, k, bias)
+        return _module(backend).cost_volume(q, k, bias, window, out_of_frame)
+
+
+def local_attention(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    bias: Tensor,
+    window: int,
+    *,
+    out_of_frame: str = 'pad',
+    backend: str = 'auto',
+) -> tuple[Tensor, Tensor]:
+    """Context and affinity of :func:`cost_volume` in one pass; both carry gradients.
+
+    Args:
+        v: Values of frame t+1, shaped as ``k``. The others are :func:`cost_volume`'s.
+
+    Returns:
+        ``context``: softmax of the affinity over the window (in float32) times the values,
+        (N, heads, H, W, d) in the dtype of ``v``; and ``affinity`` as :func:`cost_volume`'s.
+
+    Raises:
+        ValueError: As :func:`cost_volume`.
+    """
+    check_choices(out_of_frame, backend)
+    _check_shapes(q, bias, window, k=k, v=v)
+    dtype = v.dtype
+    with torch.autocast(q.device.type, enabled=False):
+        q, k, v, bias = _at_least_float32(q, k, v, bias)
+        context, affinity = _module(backend).local_attention(q, k, v, bias, window, out_of_frame)
+    return context.to(dtype), affinity
+
+
+def check_window(window: int, name: str = 'window') -> None:
+    """Raise ValueError unless ``window`` is an odd int of 3 or more."""
+    if not isinstance(window, int) or window < 3 or window % 2 == 0:
+        raise ValueError(f'{name} must be an odd integer of 3 or more, got {window!r}')
+
+
+def check_choices(out_of_frame: str, backend: str) -> None:
+    """Raise ValueError unless both are among those that :func:`cost_volume` accepts."""
+    if out_of_frame not in OUT_OF_FRAME:
+        raise ValueError(f'out_of_frame: got {out_of_frame!r}; accepted are {OUT_OF_FRAME}')
+    if backend != 'auto' and backend not in BACKENDS:
+        raise ValueError(f'backend: got {backend!r}; accepted are {("auto", *BACKENDS)}')
+
+
+def _module(backend: str) -> ModuleType:
+    return BACKENDS['dense' if backend == 'auto' else backend]
+
+
+def _at_least_float32(*tensors: Tensor) -> list[Tensor]:
+    return [x.float() if x.dtype in (torch.float16, torch.bfloat16) else x for x in tensors]
+
+
+def _check_shapes(q: Tensor, bias: Tensor, window: int, **others: Tensor) -> None:
+    check_window(window)
+    if q.dim() != 5:
+        raise ValueError(f'q must be (N, heads, H, W, d), got shape {tuple(q.shape)}')
+    for name, x in others.items():
+        if x.shape != q.shape:
+            raise ValueError(
+                f'{name} must have the shape of q, {tuple(q.shape)}, got {tuple(x.shape)}'
+            )
+    expected = (q.shape[1], window, window)
+    if bias.shape != expected:
+        raise ValueError(
+            f'bias must be (heads, window, window) = {expected}, got {tuple(bias.shape)}'
+        )
