@@ -265,7 +265,7 @@ class _Sprite:
     ) -> None:
         """Draw on ``frame`` (size, size, 3) uint8, in place, wrapping around its edges."""
         # The smallest level that is not enlarged: bilinear sampling then skips no texel.
-        reach, image = [level for level in self.levels if level[0] >= radius or level[0] == 0][-1]
+        reach, image = [level for level in self.levels if level[0] >= radius][-1]
         corner = np.floor(position - radius - 1)
         side = math.ceil(2 * radius) + 4
         zoom = reach / radius

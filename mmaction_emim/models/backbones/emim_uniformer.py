@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from mmaction_emim.models.motion import EMIMAttention
 
 ARCHS = {
-    'tiny': dict(depth=[1, 1, 4, 1], embed_dim=[16, 32, 96, 128], head_dim=32),
+    'tiny': dict(depth=[0, 1, 2, 0], embed_dim=[16, 32, 64, 64], head_dim=32),
     'small': dict(depth=[3, 4, 8, 3], embed_dim=[64, 128, 320, 512], head_dim=64),
     'base': dict(depth=[5, 8, 20, 7], embed_dim=[64, 128, 320, 512], head_dim=64),
 }
@@ -63,6 +63,7 @@ class EMIMUniFormer(UniFormer):
         window: Side of EMIM's window in tokens, odd; a list of two for stages 3 and 4.
             Defaults to 7.
         out_of_frame: ``'pad'`` or ``'mask'``, see :class:`EMIMAttention`. Defaults to ``'pad'``.
+        match_init: See :class:`EMIMAttention`; for training from scratch. Defaults to False.
         temporal_stride: Of the stem, 1 or 2. 1 (default) keeps every frame; UniFormer's own is 2.
         spatial_stride: Of the stem, which cuts patches of that side. 4 (default) is UniFormer's;
             2 suits frames of half the size, since EMIM sees displacements of about a token.
@@ -83,6 +84,7 @@ class EMIMUniFormer(UniFormer):
         alternation: str | Sequence[str] = 'LG',
         window: int | Sequence[int] = 7,
         out_of_frame: str = 'pad',
+        match_init: bool = False,
         temporal_stride: int = 1,
         spatial_stride: int = 4,
         pretrained2d: bool = False,
@@ -138,6 +140,7 @@ class EMIMUniFormer(UniFormer):
                         qkv_bias=block.attn.qkv.bias is not None,
                         proj_drop=block.attn.proj_drop.p,
                         out_of_frame=out_of_frame,
+                        match_init=match_init,
                     )
                     stage[i] = EMIMBlock(block, attn)
 

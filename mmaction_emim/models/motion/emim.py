@@ -35,6 +35,9 @@ class EMIMAttention(nn.Module):
         proj_drop: Dropout rate after the projection. Defaults to 0.
         out_of_frame: ``'pad'`` (the authors') or ``'mask'``, see
             :func:`mmaction_emim.ops.cost_volume`. Defaults to ``'pad'``.
+        match_init: Whether keys start with the queries' weights, so that the affinity is a likeness
+            of patches from the first step. Ours, not the paper's: without pretrained attention
+            weights, training otherwise waits long for q and k to agree. Defaults to False.
         backend: See :func:`mmaction_emim.ops.cost_volume`. Defaults to ``'auto'``.
 
     Raises:
@@ -49,6 +52,7 @@ class EMIMAttention(nn.Module):
         qkv_bias: bool = True,
         proj_drop: float = 0.0,
         out_of_frame: str = 'pad',
+        match_init: bool = False,
         backend: str = 'auto',
     ) -> None:
         super().__init__()
@@ -59,6 +63,7 @@ class EMIMAttention(nn.Module):
         self.num_heads = num_heads
         self.window = window
         self.out_of_frame = out_of_frame
+        self.match_init = match_init
         self.backend = backend
         head_dim, offsets = dim // num_heads, window * window
         self.scale = head_dim**-0.5
@@ -79,6 +84,11 @@ class EMIMAttention(nn.Module):
         nn.init.zeros_(self.motion_conv[0].bias)
         nn.init.zeros_(self.motion_conv[2].weight)
         nn.init.zeros_(self.motion_conv[2].bias)
+        if self.match_init:
+            with torch.no_grad():
+                for parameter in self.qkv.parameters():
+                    q, k, _ = parameter.chunk(3)
+                    k.copy_(q)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, T, H, W, C) -> (B, T, H, W, C), any H and W.

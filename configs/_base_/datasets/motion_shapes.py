@@ -1,16 +1,18 @@
+# Generated: tools/data/motion_shapes/generate.py.
 data_root = 'data/motion_shapes'
 num_classes = 12
 
 train_pipeline = [
     dict(type='DecordInit'),
-    dict(type='SampleFrames', clip_len=8, frame_interval=2, num_clips=1),
+    dict(type='SampleFrames', clip_len=8, frame_interval=3),
     dict(type='DecordDecode'),
     dict(type='FormatShape', input_format='NCTHW'),
     dict(type='PackActionInputs'),
 ]
 test_pipeline = [
     dict(type='DecordInit'),
-    dict(type='SampleFrames', clip_len=8, frame_interval=2, num_clips=1, test_mode=True),
+    dict(type='SampleFrames', clip_len=8, frame_interval=3, test_mode=True),
+    dict(type='FrameOrder', order='forward'),
     dict(type='DecordDecode'),
     dict(type='FormatShape', input_format='NCTHW'),
     dict(type='PackActionInputs'),

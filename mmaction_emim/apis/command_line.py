@@ -1,0 +1,101 @@
+"""What tools/train.py and tools/test.py share: upstream's arguments, and errors in one sentence."""
+
+import importlib.util
+import inspect
+import re
+import sys
+import traceback
+from collections.abc import Callable, Iterable
+from difflib import get_close_matches
+from pathlib import Path
+from types import ModuleType
+
+import mmaction
+from mmengine.config import Config
+from mmengine.runner import Runner
+
+
+def load_upstream_tool(name: str) -> ModuleType:
+    """MMAction2's own ``tools/NAME.py``, from its wheel or its checkout.
+
+    Raises:
+        FileNotFoundError: MMAction2 was installed without its tools.
+    """
+    package = Path(mmaction.__file__).parent
+    for folder in (package / '.mim' / 'tools', package.parent / 'tools'):
+        path = folder / f'{name}.py'
+        if path.is_file():
+            spec = importlib.util.spec_from_file_location(f'mmaction_tools_{name}', path)
+            tool = importlib.util.module_from_spec(spec)
+            spec.loader.exec_module(tool)
+            return tool
+    raise FileNotFoundError(f'{package}: MMAction2 has no tools/{name}.py; reinstall mmaction2')
+
+
+def check_overrides(cfg: Config, overrides: dict | None) -> None:
+    """Refuse a ``--cfg-options`` key whose first part neither the config nor the Runner knows.
+
+    MMEngine would take it and never read it. Deeper keys are checked by what they build.
+
+    Raises:
+        ValueError: Names the key and the closest known ones.
+    """
+    known = {*cfg.keys(), *inspect.signature(Runner.__init__).parameters, 'auto_scale_lr'}
+    for key in overrides or {}:
+        top = key.split('.')[0]
+        if top not in known:
+            raise ValueError(f'--cfg-options {key}: no such config key{_closest(top, known)}')
+
+
+def _closest(name: str, known: Iterable[str]) -> str:
+    matches = get_close_matches(name, sorted(known), n=3)
+    return f'; did you mean {" or ".join(matches)}?' if matches else ''
+
+
+def explain(error: BaseException) -> str:
+    """One sentence for ``error``: the last line of its message, and what would have been right."""
+    # A DataLoader worker's error carries the worker's whole traceback in its message.
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    sentence = lines[-1].strip() if lines else type(error).__name__
+    unknown = re.search(r"(\w+)\.__init__\(\) got an unexpected keyword argument '(\w+)'", sentence)
+    if unknown:
+        accepted = _accepted_arguments(unknown[1])
+        if accepted:
+            hint = _closest(unknown[2], accepted) or f'; accepted are {", ".join(accepted)}'
+            sentence += hint
+    missing = re.search(r"'?(\w+) is not in the (\w+)::([\w ]+) registry", sentence)
+    if missing:
+        names = [name for registry in _registries() for name in registry.module_dict]
+        sentence = f'{missing[1]!r} is not a registered {missing[3]}{_closest(missing[1], names)}'
+    return sentence
+
+
+def _registries() -> list:
+    from mmaction import registry
+    from mmengine.registry import Registry
+
+    return [value for value in vars(registry).values() if isinstance(value, Registry)]
+
+
+def _accepted_arguments(class_name: str) -> list[str]:
+    for registry in _registries():
+        cls = registry.module_dict.get(class_name)
+        if inspect.isclass(cls):
+            bases = [base for base in cls.__mro__ if '__init__' in vars(base)]
+            names = dict.fromkeys(
+                name for base in bases[:-1] for name in inspect.signature(base).parameters
+            )
+            return [name for name in names if name not in ('self', 'args', 'kwargs')]
+    return []
+
+
+def run(main: Callable[[], None]) -> None:
+    """Run ``main``; after a failure's traceback the last line is one sentence, the status 1."""
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except Exception as error:
+        traceback.print_exc()
+        print(f'\nerror: {explain(error)}', file=sys.stderr, flush=True)
+        sys.exit(1)

@@ -1,0 +1,28 @@
+"""Test a recognizer. The arguments are those of MMAction2's tools/test.py."""
+
+import mmaction_emim  # noqa: F401  closes upstream's gaps before anything of it is imported
+
+# isort: split
+from pathlib import Path
+
+from mmengine.config import Config
+from mmengine.runner import Runner
+
+from mmaction_emim.apis.command_line import check_overrides, load_upstream_tool, run
+
+
+def main() -> None:
+    upstream = load_upstream_tool('test')
+    args = upstream.parse_args()
+    cfg = Config.fromfile(args.config)
+    check_overrides(cfg, args.cfg_options)
+    cfg = upstream.merge_args(cfg, args)
+    cfg.launcher = args.launcher
+    cfg.merge_from_dict(args.cfg_options or {})
+    cfg.work_dir = args.work_dir or cfg.get('work_dir') or f'work_dirs/{Path(args.config).stem}'
+    cfg.load_from = args.checkpoint
+    Runner.from_cfg(cfg).test()
+
+
+if __name__ == '__main__':
+    run(main)
