@@ -14,12 +14,14 @@ model = dict(
         # From scratch and this narrow, 0.02 leaves every affinity near zero.
         init_cfg=dict(type='Kaiming', layer='Linear', mode='fan_in', nonlinearity='linear'),
         match_init=True,
+        channels_last=True,
+        window=5,
     ),
     cls_head=dict(num_classes=12, in_channels=64, label_smooth_eps=0.1),
 )
 
-max_epochs = 10
-train_cfg = dict(max_epochs=max_epochs, val_interval=5)
+max_epochs = 9
+train_cfg = dict(max_epochs=max_epochs, val_interval=3)
 optim_wrapper = dict(optimizer=dict(lr=3e-3), clip_grad=dict(max_norm=5.0))
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, end=1, convert_to_iter_based=True),
@@ -32,4 +34,4 @@ param_scheduler = [
         convert_to_iter_based=True,
     ),
 ]
-default_hooks = dict(checkpoint=dict(interval=5, save_best=None))
+default_hooks = dict(checkpoint=dict(interval=3, save_best=None))

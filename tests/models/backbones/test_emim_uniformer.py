@@ -1,0 +1,99 @@
+import pytest
+import torch
+from mmaction.registry import MODELS
+from mmengine.registry import init_default_scope
+
+from mmaction_emim.models import EMIMUniFormer
+from mmaction_emim.models.backbones.emim_uniformer import EMIMBlock
+
+TINY = dict(arch='tiny', depth=[1, 1, 3, 2], window=3)
+
+
+def layout(backbone):
+    return [
+        ''.join('L' if isinstance(block, EMIMBlock) else 'G' for block in stage)
+        for stage in (backbone.blocks3, backbone.blocks4)
+    ]
+
+
+@pytest.mark.parametrize('arch, millions, emim_blocks', [('small', 21.42, 6), ('base', 50.01, 14)])
+def test_size_is_the_papers(arch, millions, emim_blocks):
+    backbone = EMIMUniFormer(arch=arch)
+    parameters = sum(p.numel() for p in backbone.parameters()) + 174 * (512 + 1)  # the head
+    assert round(parameters / 1e6, 2) == millions
+    assert ''.join(layout(backbone)).count('L') == emim_blocks
+
+
+@pytest.mark.parametrize(
+    'alternation, expected',
+    [
+        ('LG', ['LGL', 'LG']),
+        ('GL', ['GLG', 'GL']),
+        ('G', ['GGG', 'GG']),
+        (['L', 'G'], ['LLL', 'GG']),
+    ],
+    ids=str,
+)
+def test_alternation(alternation, expected):
+    assert layout(EMIMUniFormer(**TINY, alternation=alternation)) == expected
+
+
+def test_all_global_is_upstreams_uniformer():
+    torch.manual_seed(0)
+    ours = EMIMUniFormer(arch='small', alternation='G', temporal_stride=2).eval()
+    upstream = MODELS.get('mmaction.UniFormer')(depth=[3, 4, 8, 3]).eval()
+    upstream.load_state_dict(ours.state_dict())
+    for block in [*upstream.blocks3, *upstream.blocks4]:
+        block.norm1.eps = block.norm2.eps = 1e-6
+    x = torch.randn(1, 3, 4, 32, 32)
+    with torch.no_grad():
+        assert torch.equal(ours(x), upstream(x))
+
+
+@pytest.mark.parametrize('stride, frames', [(1, 5), (2, 3)])
+def test_any_frames_and_sizes(stride, frames):
+    backbone = EMIMUniFormer(**TINY, temporal_stride=stride)
+    out = backbone(torch.randn(2, 3, 5, 64, 96))
+    assert out.shape == (2, 64, frames, 2, 3)
+    out.mean().backward()
+    assert all(p.grad is not None for p in backbone.parameters())
+
+
+def test_channels_last_changes_no_value():
+    torch.manual_seed(0)
+    plain = EMIMUniFormer(**TINY).eval()
+    fast = EMIMUniFormer(**TINY, channels_last=True).eval()
+    fast.load_state_dict(plain.state_dict())
+    x = torch.randn(1, 3, 3, 64, 64)
+    torch.testing.assert_close(fast(x), plain(x), rtol=1e-4, atol=1e-5)  # float32 sum order
+
+
+def test_init_weights():
+    init_default_scope('mmaction')
+    torch.manual_seed(0)
+    backbone = MODELS.build(dict(type='EMIMUniFormer', arch='small', match_init=True))
+    backbone.init_weights()
+    attn = backbone.blocks3[0].attn
+    q, k, _ = attn.qkv.weight.chunk(3)
+    assert 0.018 < q.std() < 0.021 and torch.equal(q, k)
+    assert not attn.motion_conv[2].weight.any()  # survives the parent's init_cfg
+    assert attn.motion_conv[0].weight.std() > 0.05  # Xavier, not the parent's 0.02
+    assert backbone.blocks3[0].norm1.eps == 1e-6
+
+
+@pytest.mark.parametrize(
+    'change',
+    [
+        dict(window=4),
+        dict(window=[3, 5, 7]),
+        dict(alternation='LX'),
+        dict(arch='huge'),
+        dict(head_dim=48),
+        dict(temporal_stride=3),
+        dict(depth=[1, 1]),
+    ],
+    ids=str,
+)
+def test_refuses_bad_arguments(change):
+    with pytest.raises(ValueError, match=next(iter(change))):
+        EMIMUniFormer(**{**TINY, **change})

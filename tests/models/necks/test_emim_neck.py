@@ -1,0 +1,85 @@
+import pytest
+import torch
+from mmaction.registry import MODELS
+from mmaction.structures import ActionDataSample
+from mmengine.registry import init_default_scope
+
+from mmaction_emim.models import EMIMNeck
+
+
+def recognizer(kind, backbone, head, neck):
+    init_default_scope('mmaction')
+    torch.manual_seed(0)
+    model = MODELS.build(dict(type=kind, backbone=backbone, cls_head=head, neck=neck))
+    model.init_weights()
+    return model
+
+
+def trained(neck):
+    torch.nn.init.normal_(neck.attn.proj.weight, std=0.1)
+    return neck
+
+
+@pytest.mark.parametrize('shape', [(2, 64, 4, 3, 5), (8, 64, 3, 5)], ids=str)
+def test_starts_as_the_identity_and_keeps_the_shape(shape):
+    x = torch.randn(shape)
+    neck = EMIMNeck(64, window=3, num_segments=4)
+    out, loss_aux = neck(x)
+    assert torch.equal(out, x) and loss_aux == {}
+    out, _ = trained(neck)(x)
+    assert out.shape == x.shape and not torch.equal(out, x)
+
+
+def test_2d_and_3d_features_agree():
+    neck = trained(EMIMNeck(64, window=3, num_segments=4))
+    x = torch.randn(2, 64, 4, 3, 5)
+    frames = x.transpose(1, 2).flatten(0, 1)
+    want = neck(x)[0].transpose(1, 2).flatten(0, 1)
+    torch.testing.assert_close(neck(frames)[0], want)
+
+
+def test_recognizer3d_trains_and_predicts():
+    backbone = dict(type='EMIMUniFormer', arch='tiny', window=3)
+    head = dict(type='I3DHead', num_classes=5, in_channels=64, average_clips='prob')
+    model = recognizer('Recognizer3D', backbone, head, dict(type='EMIMNeck', in_channels=64))
+    samples = [ActionDataSample().set_gt_label(i) for i in range(2)]
+    inputs = torch.randn(2, 1, 3, 4, 32, 32)
+    model.loss(inputs, samples)['loss_cls'].backward()
+    assert model.neck.attn.proj.weight.grad.any()
+    assert model.eval().predict(inputs, samples)[0].pred_score.shape == (5,)
+
+
+HEADS = {
+    'TSN': (dict(type='TSNHead', dropout_ratio=0), dict()),
+    'TSM': (dict(type='TSMHead', num_segments=4, dropout_ratio=0), dict(pool_time=False)),
+}
+
+
+@pytest.mark.parametrize('out_indices', [(3,), (2, 3)], ids=str)
+@pytest.mark.parametrize('kind', HEADS)
+def test_recognizer2d_logits_unchanged_at_step_0(kind, out_indices):
+    head, options = HEADS[kind]
+    head = dict(**head, num_classes=5, in_channels=512, average_clips='score')
+    backbone = dict(type='ResNet', depth=18, pretrained=None, norm_eval=False)
+    neck = dict(type='EMIMNeck', in_channels=512, window=3, **options)
+    plain = recognizer('Recognizer2D', backbone, head, None).eval()
+    ours = recognizer('Recognizer2D', {**backbone, 'out_indices': out_indices}, head, neck).eval()
+    ours.load_state_dict(plain.state_dict(), strict=False)
+    inputs = torch.randn(3, 4, 3, 64, 64)
+
+    def scores(model):
+        samples = [ActionDataSample().set_gt_label(0) for _ in range(3)]
+        with torch.no_grad():
+            return torch.stack([s.pred_score for s in model.predict(inputs, samples)])
+
+    torch.testing.assert_close(scores(ours), scores(plain), rtol=1e-5, atol=1e-6)
+    trained(ours.neck)
+    assert not torch.allclose(scores(ours), scores(plain))
+
+
+@pytest.mark.parametrize(
+    'features', [torch.zeros(7, 64, 3, 3), torch.zeros(2, 64), 'text'], ids=str
+)
+def test_refuses_other_features(features):
+    with pytest.raises(ValueError, match='EMIMNeck: features'):
+        EMIMNeck(64, num_segments=4)(features)

@@ -1,0 +1,105 @@
+"""The public functions: every backend against the definition, and what they refuse."""
+
+import pytest
+import torch
+
+from mmaction_emim import ops
+
+# N, heads, H, W, d, window: H != W, grids below the window, one row, tiles with a remainder
+SHAPES = [
+    (3, 2, 5, 9, 4, 3),
+    (1, 2, 2, 3, 5, 7),
+    (3, 1, 1, 4, 3, 5),
+    (2, 3, 7, 7, 8, 7),
+    (1, 2, 23, 31, 6, 5),
+    (1, 1, 40, 15, 3, 11),
+]
+
+
+def inputs(N, heads, H, W, d, window, dtype=torch.float64):
+    torch.manual_seed(0)
+    q, k, v = (torch.randn(N, heads, H, W, d, dtype=dtype, requires_grad=True) for _ in range(3))
+    return q, k, v, torch.randn(heads, window, window, dtype=dtype, requires_grad=True)
+
+
+def values_and_gradients(backend, shape, out_of_frame):
+    arguments = inputs(*shape)
+    outputs = ops.local_attention(*arguments, shape[-1], out_of_frame=out_of_frame, backend=backend)
+    torch.manual_seed(1)
+    loss = sum((torch.randn_like(x) * x).sum() for x in outputs)  # through both outputs
+    return *outputs, *torch.autograd.grad(loss, arguments)
+
+
+@pytest.mark.parametrize('out_of_frame', ops.OUT_OF_FRAME)
+@pytest.mark.parametrize('shape', SHAPES, ids=str)
+@pytest.mark.parametrize('backend', sorted(set(ops.BACKENDS) - {'reference'}))
+def test_backend_agrees_with_reference(backend, shape, out_of_frame):
+    expected = values_and_gradients('reference', shape, out_of_frame)
+    for got, want in zip(values_and_gradients(backend, shape, out_of_frame), expected, strict=True):
+        torch.testing.assert_close(got, want, rtol=1e-10, atol=1e-10)  # float64: sum order only
+
+
+@pytest.mark.parametrize('out_of_frame', ops.OUT_OF_FRAME)
+@pytest.mark.parametrize('backend', sorted(ops.BACKENDS))
+def test_gradcheck(backend, out_of_frame):
+    arguments = inputs(2, 1, 3, 4, 2, 3)
+
+    def f(*arguments):
+        return ops.local_attention(*arguments, 3, out_of_frame=out_of_frame, backend=backend)
+
+    assert torch.autograd.gradcheck(f, arguments)
+
+
+@pytest.mark.parametrize('window', [3, 5, 7, 9, 11])
+@pytest.mark.parametrize('backend', sorted(ops.BACKENDS))
+def test_affinity_by_hand(backend, window):
+    q, k, _, bias = inputs(2, 2, 4, 6, 3, window)
+    r = window // 2
+    affinity = ops.cost_volume(q, k, bias, window, backend=backend)
+    for y, x, a, b in [(0, 0, 0, 0), (0, 5, r, r), (3, 2, window - 1, 0), (1, 4, r - 1, r + 1)]:
+        ky, kx = y + a - r, x + b - r
+        inside = 0 <= ky < 4 and 0 <= kx < 6
+        key = k[:, :, ky, kx] if inside else torch.full_like(k[:, :, 0, 0], 1e-6)
+        want = (q[:, :, y, x] * key).sum(-1) + bias[:, a, b]
+        torch.testing.assert_close(affinity[:, :, y, x, a * window + b], want)
+
+
+@pytest.mark.parametrize('backend', sorted(ops.BACKENDS))
+def test_mask_takes_no_mass_outside(backend):
+    q, k, v, bias = inputs(1, 1, 3, 3, 2, 5)
+    context, _ = ops.local_attention(
+        q, k, torch.ones_like(v), bias, 5, out_of_frame='mask', backend=backend
+    )
+    torch.testing.assert_close(context, torch.ones_like(v))
+    context, _ = ops.local_attention(q, k, torch.ones_like(v), bias, 5, backend=backend)
+    assert (context < 1).all()  # 'pad' gives mass to keys of value 1e-6
+
+
+@pytest.mark.parametrize('autocast', [False, True])
+def test_half_precision_keeps_affinity_in_float32(autocast):
+    q, k, v, bias = inputs(1, 2, 6, 6, 8, 3, torch.float32)
+    exact, _ = ops.local_attention(q, k, v, bias, 3)
+    with torch.autocast('cpu', torch.bfloat16, enabled=autocast):
+        context, affinity = ops.local_attention(*(x.bfloat16() for x in (q, k, v)), bias, 3)
+    assert (context.dtype, affinity.dtype) == (torch.bfloat16, torch.float32)
+    torch.testing.assert_close(context.float(), exact, rtol=0.05, atol=0.05)  # bfloat16 inputs
+
+
+@pytest.mark.parametrize(
+    'change, message',
+    [
+        (dict(window=4), 'window must be an odd integer of 3 or more, got 4'),
+        (dict(window=1), 'window must be an odd integer'),
+        (dict(out_of_frame='clip'), "out_of_frame: got 'clip'"),
+        (dict(backend='cuda'), "backend: got 'cuda'; accepted are"),
+        (dict(q=torch.zeros(1, 2, 3, 4)), 'q must be'),
+        (dict(k=torch.zeros(1, 2, 3, 4, 9)), 'k must have the shape of q'),
+        (dict(bias=torch.zeros(2, 5, 5)), 'bias must be'),
+    ],
+    ids=lambda x: next(iter(x)) if isinstance(x, dict) else '',
+)
+def test_refusals(change, message):
+    q, k, v, bias = inputs(1, 2, 3, 4, 5, 3)
+    arguments = {**dict(q=q, k=k, v=v, bias=bias, window=3), **change}
+    with pytest.raises(ValueError, match=message):
+        ops.local_attention(**arguments)
