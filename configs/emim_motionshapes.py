@@ -15,7 +15,6 @@ model = dict(
         init_cfg=dict(type='Kaiming', layer='Linear', mode='fan_in', nonlinearity='linear'),
         match_init=True,
         channels_last=True,
-        window=5,
     ),
     cls_head=dict(num_classes=12, in_channels=64, label_smooth_eps=0.1),
 )

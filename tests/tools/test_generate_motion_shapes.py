@@ -1,0 +1,58 @@
+import json
+
+import decord
+import numpy as np
+
+from mmaction_emim.datasets.motion_shapes import CLASSES, render_clip
+
+TOOL = 'tools/data/motion_shapes/generate.py'
+SMALL = ['--train', '4', '--test', '1', '--size', '32', '--frames', '6']
+
+
+def state(folder):
+    return {path: path.stat().st_mtime_ns for path in folder.rglob('*.*') if path.is_file()}
+
+
+def test_writes_resumes_and_refuses(tmp_path, run):
+    out = tmp_path / 'shapes'
+    assert run(TOOL, '--out', str(out), *SMALL).returncode == 0
+    lines = (out / 'train.txt').read_text().splitlines()
+    assert len(lines) == 4 * len(CLASSES) and lines[3] == 'train/left/000003.webm 0'
+    assert (out / 'classes.txt').read_text().split() == list(CLASSES)
+    before = {p: t for p, t in state(out).items() if p.suffix in ('.mp4', '.webm')}
+
+    gone = out / 'test' / 'meet' / '000000.mp4'
+    gone.unlink()
+    (out / 'test' / 'meet' / '000000.mp4.part').write_bytes(b'half')
+    again = run(TOOL, '--out', str(out), *SMALL)
+    assert '1 clips made' in again.stdout
+    after = state(out)
+    assert gone in after and not list(out.rglob('*.part'))
+    assert all(after[path] == time for path, time in before.items() if path != gone)
+
+    kept = state(out)
+    refused = run(TOOL, '--out', str(out), *SMALL, '--seed', '1')
+    assert refused.returncode == 1
+    assert 'was made with seed=0, now asked for seed=1' in refused.stderr
+    assert state(out) == kept
+
+
+def test_clips_decode_to_what_was_rendered(motion_shapes):
+    for line in (motion_shapes / 'test.txt').read_text().splitlines():
+        path, label = line.split()
+        frames = decord.VideoReader(str(motion_shapes / path), num_threads=1)
+        assert len(frames) == 24, path
+    options = json.loads((motion_shapes / 'options.json').read_text())
+    assert options['size'] == 32
+    # The first clip's pixels, from the seed that generate.py derives.
+    for index, name in ((0, '000000.mp4'), (3, '000003.webm')):
+        seed = int(np.random.SeedSequence([0, 0, 0, index]).generate_state(1, np.uint64)[0] >> 1)
+        want = render_clip(0, seed, 24, 32).astype(float)
+        got = decord.VideoReader(str(motion_shapes / 'train' / 'left' / name), num_threads=1)
+        error = np.mean((got.get_batch(range(24)).asnumpy() - want) ** 2)
+        assert 10 * np.log10(255**2 / error) > 24  # dB; 4:2:0 chroma of 32-pixel frames is coarse
+
+
+def test_bad_arguments(tmp_path, run):
+    done = run(TOOL, '--out', str(tmp_path / 'x'), '--size', '33')
+    assert done.returncode == 2 and '--size must be even' in done.stderr
