@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from mmaction_emim.models.motion import EMIMAttention
 
 ARCHS = {
-    'tiny': dict(depth=[0, 1, 2, 0], embed_dim=[16, 32, 64, 64], head_dim=32),
+    'tiny': dict(depth=[0, 1, 2, 0], embed_dim=[16, 32, 64, 64], head_dim=64),
     'small': dict(depth=[3, 4, 8, 3], embed_dim=[64, 128, 320, 512], head_dim=64),
     'base': dict(depth=[5, 8, 20, 7], embed_dim=[64, 128, 320, 512], head_dim=64),
 }
