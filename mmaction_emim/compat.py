@@ -93,7 +93,7 @@ def provide_drn() -> None:
 
 
 def allow_mmengine_checkpoints() -> None:
-    """``torch.load`` refuses MMEngine's checkpoints since torch 2.6 (mmengine issue 1620).
+    """``torch.load`` refuses MMEngine's checkpoints since torch 2.6 (mmengine issue 1655).
 
     They hold MMEngine's log history and numpy scalars. Cure: name exactly these as safe, so that
     loading stays ``weights_only=True``. ``getattr`` is allowed for HistoryBuffer's methods only.
@@ -184,7 +184,7 @@ def _leave_process_group() -> None:
 
 
 def amp_without_cuda() -> None:
-    """``AmpOptimWrapper`` (``--amp``) asserts a GPU (no upstream issue found).
+    """``AmpOptimWrapper`` (``--amp``) asserts a GPU (mmpretrain issue 1556).
 
     Cure: on a CPU it autocasts to bfloat16, which needs no loss scaling.
     """

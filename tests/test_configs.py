@@ -48,3 +48,13 @@ def test_missing_data_is_one_clear_sentence(cfg, tmp_path):
     dataset = {**cfg.train_dataloader.dataset, 'data_root': str(tmp_path)}
     with pytest.raises(FileNotFoundError, match='no such annotation list'):
         DATASETS.build(dataset)
+
+
+def test_the_readmes_neck_in_an_upstream_config(tmp_path):
+    readme = (FRONT_DOORS[0].parents[1] / 'README.md').read_text()
+    lines = readme.split('## EMIM in a config that you have')[1].splitlines()
+    code = [line[4:] for line in lines if line.startswith('    ')]
+    assert len(code) <= 5
+    (tmp_path / 'mine.py').write_text('\n'.join(code))
+    model = MODELS.build(Config.fromfile(tmp_path / 'mine.py').model)
+    assert type(model.neck).__name__ == 'EMIMNeck' and model.cls_head.in_channels == 2048
