@@ -14,7 +14,10 @@ def test_unknown_top_level_override():
 def test_explains_an_unknown_argument():
     import mmaction_emim.models  # noqa: F401
 
-    error = TypeError("EMIMUniFormer.__init__() got an unexpected keyword argument 'windw'")
+    error = TypeError(
+        'class `EMIMUniFormer` in mmaction_emim/models/backbones/emim_uniformer.py: '
+        "UniFormer.__init__() got an unexpected keyword argument 'windw'"
+    )
     assert 'did you mean window' in explain(error)
 
 
