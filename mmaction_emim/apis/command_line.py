@@ -59,9 +59,7 @@ def explain(error: BaseException) -> str:
     sentence = lines[-1].strip() if lines else type(error).__name__
     unknown = re.search(r"(\w+)\.__init__\(\) got an unexpected keyword argument '(\w+)'", sentence)
     if unknown:
-        # MMEngine names the class that it built; __init__ may be that of a base that got **kwargs.
-        built = re.search(r'class `(\w+)`', sentence)
-        accepted = _accepted_arguments(built[1] if built else unknown[1])
+        accepted = _accepted_arguments(unknown[1])
         if accepted:
             hint = _closest(unknown[2], accepted) or f'; accepted are {", ".join(accepted)}'
             sentence += hint

@@ -4,6 +4,7 @@ Source: arXiv 2510.18705; UniFormer by subclassing ``mmaction.models.backbones.u
 """
 
 from collections.abc import Sequence
+from inspect import signature
 from typing import Any
 
 import torch
@@ -76,6 +77,7 @@ class EMIMUniFormer(UniFormer):
         **kwargs: UniFormer's other arguments (``drop_path_rate``, ``init_cfg``…).
 
     Raises:
+        TypeError: An argument is unknown.
         ValueError: An argument is not as above.
     """
 
@@ -95,6 +97,11 @@ class EMIMUniFormer(UniFormer):
         pretrained2d: bool = False,
         **kwargs: Any,
     ) -> None:
+        for name in kwargs:
+            if name not in signature(UniFormer.__init__).parameters:
+                raise TypeError(
+                    f'EMIMUniFormer.__init__() got an unexpected keyword argument {name!r}'
+                )
         if arch not in ARCHS:
             raise ValueError(f'EMIMUniFormer: arch: got {arch!r}; accepted are {list(ARCHS)}')
         if temporal_stride not in (1, 2) or spatial_stride not in (1, 2, 4):
