@@ -52,15 +52,11 @@ class EMIMNeck(BaseModule):
         self.attn = EMIMAttention(
             in_channels, in_channels // head_dim, window, out_of_frame=out_of_frame
         )
-        self._start_as_identity()
+        self.attn.start_as_identity()
 
     def init_weights(self) -> None:
         super().init_weights()
-        self._start_as_identity()
-
-    def _start_as_identity(self) -> None:
-        nn.init.zeros_(self.attn.proj.weight)
-        nn.init.zeros_(self.attn.proj.bias)
+        self.attn.start_as_identity()
 
     def forward(
         self, x: Tensor | Sequence[Tensor], data_samples: Any = None
