@@ -110,6 +110,7 @@ class AlignmentGuidedTemporalAttention(nn.Module):
     """
 
     includes_input = False
+    over_time_only = True
 
     def __init__(
         self,

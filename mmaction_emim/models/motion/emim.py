@@ -45,6 +45,7 @@ class EMIMAttention(nn.Module):
     """
 
     includes_input = False
+    over_time_only = False
 
     def __init__(
         self,
@@ -117,7 +118,7 @@ class EMIMAttention(nn.Module):
         context, affinity = ops.local_attention(
             q, k, v, self.rpb, self.window, out_of_frame=self.out_of_frame, backend=self.backend
         )
-        motion = self.motion_conv(affinity)
+        motion = self.motion_conv(affinity.to(self.motion_conv[0].weight.dtype))
         # (B * (T-1), heads, H, W, d) -> (B, T-1, H, W, C)
         out = (context + motion).unflatten(0, (B, T - 1)).permute(0, 1, 3, 4, 2, 5).flatten(-2)
         out = self.proj_drop(self.proj(out))

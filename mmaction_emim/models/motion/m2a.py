@@ -32,6 +32,7 @@ class MotionAwareAttention(nn.Module):
     """
 
     includes_input = True
+    over_time_only = False
 
     def __init__(self, dim: int, reduction: int = 8, layer_scale: float | None = None) -> None:
         super().__init__()
