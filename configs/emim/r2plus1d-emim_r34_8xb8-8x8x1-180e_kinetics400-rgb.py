@@ -1,4 +1,4 @@
-# EMIM before every other residual block of stage 3 of R(2+1)D-34.
+# EMIM in every other residual block of stage 3 of R(2+1)D-34.
 _base_ = 'mmaction::recognition/r2plus1d/r2plus1d_r34_8xb8-8x8x1-180e_kinetics400-rgb.py'
 custom_imports = dict(imports=['mmaction_emim'], allow_failed_imports=False)
 

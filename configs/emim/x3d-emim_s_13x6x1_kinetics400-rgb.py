@@ -1,4 +1,4 @@
-# EMIM before every other residual block of stage 3 of X3D-S.
+# EMIM in every other residual block of stage 3 of X3D-S.
 _base_ = [
     'mmaction::recognition/x3d/x3d_s_13x6x1_facebook-kinetics400-rgb.py',
     '../_base_/schedules/finetune_kinetics400.py',

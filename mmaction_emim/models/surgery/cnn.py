@@ -1,5 +1,5 @@
-"""Convolutional networks on images or clips: a module goes before a residual block's first
-convolution, so the identity path stays as it is.
+"""Convolutional networks on images or clips: a module goes before a convolution of a residual
+block, so the identity path stays as it is.
 
 With TSM, the shift comes after the module, as M2A's authors have it.
 """
@@ -16,6 +16,7 @@ from .places import Place
 
 # Subclasses come along: ResNetTSM and TANet, MobileNetV2TSM, SlowOnly, CSN and R(2+1)D.
 BACKBONES = (ResNet, MobileNetV2, C2D, ResNet3d, ResNet3dSlowFast, X3D)
+CONVOLUTIONS = ('conv1', 'conv2', 'conv3')
 BLOCKS = (BasicBlock, Bottleneck, BasicBlock3d, Bottleneck3d, BlockX3D)
 
 
@@ -31,27 +32,31 @@ class _FramesOfInput:
             layout.num_frames = args[0].shape[2] // (1 if stage == 1 else 2)
 
 
-def places(backbone: nn.Module, num_segments: int | None) -> list[Place]:
-    """The first convolution of every residual block.
+def places(backbone: nn.Module, num_segments: int | None, before: str) -> list[Place]:
+    """One convolution of every residual block.
 
     Args:
         num_segments: Frames T of a clip, for backbones on single frames that do not know it.
+        before: ``'conv1'``, ``'conv2'`` or ``'conv3'``.
 
     Raises:
-        ValueError: ``num_segments`` is needed.
+        ValueError: ``num_segments`` is needed, or ``before`` is not as above.
     """
+    if before not in CONVOLUTIONS:
+        raise ValueError(f'MotionBackbone: before: got {before!r}; accepted are {CONVOLUTIONS}')
     layouts = _layouts(backbone, num_segments)
     found = []
     for name, block in backbone.named_modules():
-        if isinstance(block, BLOCKS):
-            convolution, dim = f'{name}.conv1', block.conv1.conv
+        if isinstance(block, BLOCKS) and hasattr(block, before):
+            convolution = before
         elif isinstance(block, InvertedResidual) and block.use_res_connect and len(block.conv) == 3:
-            convolution, dim = f'{name}.conv.0', block.conv[0]
+            convolution = f'conv.{CONVOLUTIONS.index(before)}'
         else:
             continue
-        dim = next(m.in_channels for m in dim.modules() if isinstance(m, nn.Conv2d | nn.Conv3d))
+        layers = block.get_submodule(convolution).modules()
+        dim = next(m.in_channels for m in layers if isinstance(m, nn.Conv2d | nn.Conv3d))
         stage = next(int(part[5:]) for part in name.split('.') if part.startswith('layer'))
-        found.append(Place(convolution, stage, dim, layouts[stage]))
+        found.append(Place(f'{name}.{convolution}', stage, dim, layouts[stage]))
     return found
 
 

@@ -15,7 +15,7 @@ class Place:
 
     Attributes:
         name: Dotted name in the backbone of the layer before which a module is inserted: a
-            transformer's block, or the first convolution of a residual block.
+            transformer's block, or a convolution of a residual block.
         stage: Stage of the backbone, from 1.
         dim: Channels of the layer's input.
         layout: Of the layer's input.

@@ -80,6 +80,23 @@ def test_m2a_goes_before_every_first_convolution_and_the_shift(swapped):
     assert len(motion_layers(mobile)) == 10
 
 
+@pytest.mark.parametrize(
+    'family, before, dims',
+    [
+        ('ResNetTSM', 'conv2', [64, 128, 256, 512]),
+        ('TANet', 'conv2', [64, 128, 256, 512]),
+        ('ResNet3dCSN', 'conv3', [8, 16, 32, 64]),
+        ('MobileNetV2TSM', 'conv2', [144, 192, 384, 576, 960]),
+    ],
+)
+def test_before_another_convolution(swapped, clip, family, before, dims):
+    model = swapped(family, 'EMIM', 'insert', before=before, alternation='L', stages=None)
+    layers = motion_layers(model)
+    assert all(name.endswith((before, '.conv.1')) for name in layers)
+    found = {model.get_submodule(name).motion.norm.normalized_shape[0] for name in layers}
+    assert sorted(found) == dims
+
+
 def test_frames_of_c2d_follow_its_input(swapped):
     c2d = swapped('C2D', 'EMIM', 'insert', stages=[1, 2])
     for T in (4, 8):
@@ -148,6 +165,7 @@ def test_a_module_sees_its_own_frames_and_places(swapped, clip, family):
             dict(mode='insert', num_segments=None),
             'num_segments must be the frames of a clip',
         ),
+        ('X3D', 'M2A', dict(mode='insert', before='conv4'), "before: got 'conv4'; accepted are"),
         ('X3D', 'M2A', dict(mode='insert', layers='layer9*'), "layers='layer9*' matches no layer"),
     ],
 )
