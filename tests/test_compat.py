@@ -5,6 +5,7 @@ import sys
 
 import pytest
 import torch
+from torch import nn
 
 PLAIN = 'import warnings; warnings.simplefilter("ignore"); '
 CURED = PLAIN + 'import mmaction_emim; '
@@ -108,6 +109,24 @@ def test_head_takes_bfloat16_scores():
     head = MODELS.build(dict(type='mmaction.I3DHead', num_classes=6, in_channels=4))
     samples = [ActionDataSample().set_gt_label(0)] * 2
     assert head.loss_by_feat(torch.zeros(2, 6).bfloat16(), samples)['loss_cls'] > 0
+
+
+def test_tsm_optimizer_holds_every_parameter():
+    from mmaction.engine.optimizers import TSMOptimWrapperConstructor
+
+    from mmaction_emim.models.motion import EMIMAttention
+
+    net = nn.Sequential(nn.Conv2d(3, 8, 1), EMIMAttention(8, 1), nn.LayerNorm(8), nn.Linear(8, 2))
+    cfg = {'optimizer': {'type': 'SGD', 'lr': 0.1, 'weight_decay': 0.01}}
+    build = TSMOptimWrapperConstructor(cfg, {'fc_lr5': True})
+    with pytest.raises(ValueError, match='LayerNorm'):
+        TSMOptimWrapperConstructor.add_params.__wrapped__(build, [], net)
+    groups = build(net).optimizer.param_groups
+    held = {id(p): group for group in groups for p in group['params']}
+    assert set(held) == {id(p) for p in net.parameters()}
+    assert sum(len(group['params']) for group in groups) == len(held)
+    for p in (net[1].rpb, net[2].weight):
+        assert (held[id(p)]['lr'], held[id(p)]['weight_decay']) == (0.1, 0)
 
 
 def test_apply_twice_changes_nothing():

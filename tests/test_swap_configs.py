@@ -112,5 +112,9 @@ def test_two_training_steps(run, motion_shapes, frames, tmp_path, path):
     losses = re.findall(r'Epoch\(train\)\s+\[1\]\[[12]/2\].* loss: ([\d.]+|nan|inf)', done.stdout)
     assert len(losses) == 2 and all(0 < float(loss) < 50 for loss in losses), losses
     assert 'acc/top1' in done.stdout
-    checkpoint = torch.load(work / 'epoch_1.pth', weights_only=True)['state_dict']
-    assert all(x.isfinite().all() for x in checkpoint.values())
+    checkpoint = torch.load(work / 'epoch_1.pth', weights_only=True)
+    assert all(x.isfinite().all() for x in checkpoint['state_dict'].values())
+    optimized = sum(len(group['params']) for group in checkpoint['optimizer']['param_groups'])
+    model = MODELS.build(Config.fromfile(work / path.name).model)  # as it was trained
+    trained = sum(p.requires_grad for p in model.parameters())
+    assert optimized >= trained

@@ -75,7 +75,7 @@ def MotionBackbone(  # noqa: N802 (a config's type: it stands where a class stan
     chosen = _choose(places, mode, layers, stages, alternation)
     rows, replaced = [], []
     for place in chosen:
-        before = sum(p.numel() for p in built.parameters())
+        parameters = sum(p.numel() for p in built.parameters())
         if mode == 'insert':
             insert(built, place, _build(motion, place), zero_init)
         else:
@@ -84,7 +84,7 @@ def MotionBackbone(  # noqa: N802 (a config's type: it stands where a class stan
             carry_over(attention, module)
             place.replace(built, module)
             replaced.append(place.attention)
-        added = sum(p.numel() for p in built.parameters()) - before
+        added = sum(p.numel() for p in built.parameters()) - parameters
         rows.append((place.name if mode == 'insert' else place.attention, added))
     ConvertOnLoad(replaced).attach(built)
     print_log(_table(built, motion, mode, rows), logger='current')
