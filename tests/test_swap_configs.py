@@ -76,21 +76,36 @@ def frames(motion_shapes):
     return motion_shapes / 'frames.txt'
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)
-def test_two_training_steps(run, motion_shapes, frames, tmp_path, path):
-    """From the shipped config through tools/train.py, with data paths and sizes overridden."""
+@pytest.fixture
+def train(run, motion_shapes, frames, tmp_path):
+    """Call tools/train.py on a shipped config, with data paths and sizes overridden."""
+
+    def train(path, *arguments, epochs=1, work='work'):
+        options = overrides(path, motion_shapes, frames, tmp_path)
+        options.append(f'train_cfg.max_epochs={epochs}')
+        work = tmp_path / work
+        done = run(
+            'tools/train.py',
+            *(str(path), '--work-dir', str(work), *arguments, '--cfg-options', *options),
+        )
+        assert done.returncode == 0, done.stderr[-3000:]
+        return done.stdout, work
+
+    return train
+
+
+def overrides(path, motion_shapes, frames, folder):
     cfg = Config.fromfile(path)
     raw = 'Rawframe' in cfg.train_dataloader.dataset.type
     lines = (motion_shapes / 'train.txt').read_text().splitlines(keepends=True)[:TWO_STEPS]
-    (tmp_path / 'train.txt').write_text(frames.read_text() if raw else ''.join(lines))
-    (tmp_path / 'val.txt').write_text((tmp_path / 'train.txt').read_text().splitlines()[0] + '\n')
+    (folder / 'train.txt').write_text(frames.read_text() if raw else ''.join(lines))
+    (folder / 'val.txt').write_text((folder / 'train.txt').read_text().splitlines()[0] + '\n')
     kind, prefix = ('img', motion_shapes / 'rawframes') if raw else ('video', motion_shapes)
-    options = ['train_cfg.max_epochs=1', 'default_hooks.logger.interval=1', 'randomness.seed=0']
+    options = ['default_hooks.logger.interval=1', 'randomness.seed=0']
     for split, list_name in (('train', 'train'), ('val', 'val'), ('test', 'val')):
         loader = f'{split}_dataloader'
         options += [
-            f'{loader}.dataset.ann_file={tmp_path / list_name}.txt',
+            f'{loader}.dataset.ann_file={folder / list_name}.txt',
             f'{loader}.dataset.data_prefix.{kind}={prefix}',
             f'{loader}.batch_size=1',
             f'{loader}.num_workers=0',
@@ -105,16 +120,35 @@ def test_two_training_steps(run, motion_shapes, frames, tmp_path, path):
         options.append('model.backbone.backbone.pretrained2d=False')
     if 'clip_pretrained' in cfg.model.backbone.backbone:
         options.append('model.backbone.backbone.clip_pretrained=False')
-    options += ['load_from=None'] if cfg.get('load_from') else []
-    work = tmp_path / 'work'
-    done = run('tools/train.py', str(path), '--work-dir', str(work), '--cfg-options', *options)
-    assert done.returncode == 0, done.stderr[-3000:]
-    losses = re.findall(r'Epoch\(train\)\s+\[1\]\[[12]/2\].* loss: ([\d.]+|nan|inf)', done.stdout)
+    return options + (['load_from=None'] if cfg.get('load_from') else [])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)
+def test_two_training_steps(train, path):
+    log, work = train(path)
+    losses = re.findall(r'Epoch\(train\)\s+\[1\]\[[12]/2\].* loss: ([\d.]+|nan|inf)', log)
     assert len(losses) == 2 and all(0 < float(loss) < 50 for loss in losses), losses
-    assert 'acc/top1' in done.stdout
+    assert 'acc/top1' in log
     checkpoint = torch.load(work / 'epoch_1.pth', weights_only=True)
     assert all(x.isfinite().all() for x in checkpoint['state_dict'].values())
     optimized = sum(len(group['params']) for group in checkpoint['optimizer']['param_groups'])
     model = MODELS.build(Config.fromfile(work / path.name).model)  # as it was trained
     trained = sum(p.requires_grad for p in model.parameters())
     assert optimized >= trained
+
+
+@pytest.mark.slow
+def test_resume(train):
+    (path,) = (ROOT / 'configs/m2a').glob('tsn-m2a*r18*')
+    _, work = train(path)
+    checkpoint = torch.load(work / 'epoch_1.pth', weights_only=True)
+    (name, *_) = (name for name in checkpoint['state_dict'] if name.endswith('conv_down.weight'))
+    checkpoint['state_dict'][name] += 5  # a mark that only loading can carry on
+    torch.save(checkpoint, work / 'epoch_1.pth')
+    log, _ = train(path, '--resume', epochs=2)
+    resumed = torch.load(work / 'epoch_2.pth', weights_only=True)
+    assert 'resumed epoch: 1, iter: 2' in log
+    assert resumed['message_hub']['runtime_info']['iter'] == 3
+    moved = resumed['state_dict'][name] - checkpoint['state_dict'][name]
+    assert 0 < moved.abs().max() < 1
