@@ -116,6 +116,8 @@ def overrides(path, motion_shapes, frames, folder):
     # Nothing may be downloaded here: from scratch.
     if 'pretrained' in cfg.model.backbone.backbone:
         options.append('model.backbone.backbone.pretrained=None')
+    if 'init_cfg' in cfg.model.backbone.backbone:
+        options.append('model.backbone.backbone.init_cfg=[]')
     if 'pretrained2d' in inspect.signature(MODELS.get(backbone(cfg))).parameters:
         options.append('model.backbone.backbone.pretrained2d=False')
     if 'clip_pretrained' in cfg.model.backbone.backbone:

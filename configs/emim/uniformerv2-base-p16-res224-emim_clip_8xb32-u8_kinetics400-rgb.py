@@ -13,3 +13,10 @@ model = dict(
         mode='insert',
     )
 )
+
+# pytorchvideo, which upstream's RandAugment comes from, does not run on today's torch.
+train_pipeline = [
+    dict(type='RandAugment') if step.type == 'PytorchVideoWrapper' else step
+    for step in _base_.train_pipeline
+]
+train_dataloader = dict(dataset=dict(pipeline=train_pipeline))

@@ -1,5 +1,6 @@
 """Transforms, registered in MMAction2's ``TRANSFORMS``."""
 
 from .frame_order import FrameOrder
+from .rand_augment import RandAugment
 
-__all__ = ['FrameOrder']
+__all__ = ['FrameOrder', 'RandAugment']
