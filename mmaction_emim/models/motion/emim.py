@@ -44,6 +44,9 @@ class EMIMAttention(nn.Module):
         ValueError: An argument is not as above.
     """
 
+    includes_input = False
+    over_time_only = False
+
     def __init__(
         self,
         dim: int,
@@ -89,6 +92,11 @@ class EMIMAttention(nn.Module):
                 for parameter in self.qkv.parameters():
                     q, k, _ = parameter.chunk(3)
                     k.copy_(q)
+
+    def start_as_identity(self) -> None:
+        """Make the answer zero until trained, so that a residual branch adds nothing."""
+        nn.init.zeros_(self.proj.weight)
+        nn.init.zeros_(self.proj.bias)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, T, H, W, C) -> (B, T, H, W, C), any H and W.
