@@ -4,16 +4,15 @@ The affinity is computed once and serves twice: softmaxed it gathers context, ra
 volume, the likeness of a patch to each displacement of itself. Source: EMIM, arXiv 2510.18705.
 """
 
-from types import ModuleType
-
 import torch
 from torch import Tensor
 
-from . import dense, reference
+from . import reference, registration
+from .reference import MLP
 
-__all__ = ['BACKENDS', 'OUT_OF_FRAME', 'cost_volume', 'local_attention']
+__all__ = ['BACKENDS', 'MLP', 'OUT_OF_FRAME', 'cost_volume', 'local_attention', 'motion_attention']
 
-BACKENDS: dict[str, ModuleType] = {'reference': reference, 'dense': dense}
+BACKENDS = ('reference', *registration.BACKENDS)
 OUT_OF_FRAME = ('pad', 'mask')
 
 
@@ -50,9 +49,12 @@ def cost_volume(
     """
     check_choices(out_of_frame, backend)
     _check_shapes(q, bias, window, k=k)
+    backend = _choose(backend, q)
     with torch.autocast(q.device.type, enabled=False):
-        q, k, bias = _at_least_float32(q, k, bias)
-        return _module(backend).cost_volume(q, k, bias, window, out_of_frame)
+        if backend == 'reference':
+            return reference.cost_volume(*_at_least_float32(q, k, bias), window, out_of_frame)
+        mask = out_of_frame == 'mask'
+        return registration.local_attention(q, k, None, bias, mask, backend)[1]
 
 
 def local_attention(
@@ -79,11 +81,55 @@ def local_attention(
     """
     check_choices(out_of_frame, backend)
     _check_shapes(q, bias, window, k=k, v=v)
-    dtype = v.dtype
+    backend = _choose(backend, q)
     with torch.autocast(q.device.type, enabled=False):
-        q, k, v, bias = _at_least_float32(q, k, v, bias)
-        context, affinity = _module(backend).local_attention(q, k, v, bias, window, out_of_frame)
-    return context.to(dtype), affinity
+        if backend == 'reference':
+            context, affinity = reference.local_attention(
+                *_at_least_float32(q, k, v, bias), window, out_of_frame
+            )
+            return context.to(v.dtype), affinity
+        mask = out_of_frame == 'mask'
+        return registration.local_attention(q, k, v, bias, mask, backend)
+
+
+def motion_attention(
+    qkv: Tensor,
+    bias: Tensor,
+    window: int,
+    mlp: MLP,
+    *,
+    scale: float = 1.0,
+    out_of_frame: str = 'pad',
+    backend: str = 'auto',
+) -> Tensor:
+    """Context plus motion of all pairs of consecutive frames, from packed q, k and v.
+
+    For each pair (t, t+1), ``context + fc2(QuickGELU(fc1(affinity)))`` with both of
+    :func:`local_attention`'s outputs. One pass over the tensor that a ``qkv`` layer gives, in its
+    own layout; neither the MLP's hidden layer nor a copy of q, k or v is kept for the backward.
+
+    Args:
+        qkv: (B, T, H, W, 3, heads, d), T of 2 or more; the three are q, k and v.
+        mlp: :class:`MLP`: weights (hidden, window * window) and (d, hidden), and their biases.
+        scale: Factor of the queries. The other arguments are :func:`cost_volume`'s.
+
+    Returns:
+        (B, T-1, H, W, heads, d) in the dtype of ``qkv``; the MLP runs in that of the affinity.
+
+    Raises:
+        ValueError: As :func:`cost_volume`.
+    """
+    check_choices(out_of_frame, backend)
+    _check_packed(qkv, bias, window, mlp)
+    backend = _choose(backend, qkv)
+    with torch.autocast(qkv.device.type, enabled=False):
+        if backend == 'reference':
+            qkv_, bias, *mlp = _at_least_float32(qkv, bias, *mlp)
+            out = reference.motion_attention(qkv_, bias, window, MLP(*mlp), scale, out_of_frame)
+            return out.to(qkv.dtype)
+        keep = torch.is_grad_enabled() and registration.BACKENDS[backend].KEEPS_AFFINITY
+        mask = out_of_frame == 'mask'
+        return registration.motion_attention(qkv, bias, *mlp, scale, mask, keep, backend)[0]
 
 
 def check_window(window: int, name: str = 'window') -> None:
@@ -100,8 +146,8 @@ def check_choices(out_of_frame: str, backend: str) -> None:
         raise ValueError(f'backend: got {backend!r}; accepted are {("auto", *BACKENDS)}')
 
 
-def _module(backend: str) -> ModuleType:
-    return BACKENDS['dense' if backend == 'auto' else backend]
+def _choose(backend: str, x: Tensor) -> str:
+    return 'dense' if backend == 'auto' else backend
 
 
 def _at_least_float32(*tensors: Tensor) -> list[Tensor]:
@@ -117,8 +163,28 @@ def _check_shapes(q: Tensor, bias: Tensor, window: int, **others: Tensor) -> Non
             raise ValueError(
                 f'{name} must have the shape of q, {tuple(q.shape)}, got {tuple(x.shape)}'
             )
-    expected = (q.shape[1], window, window)
-    if bias.shape != expected:
+    _check_bias(bias, q.shape[1], window)
+
+
+def _check_packed(qkv: Tensor, bias: Tensor, window: int, mlp: MLP) -> None:
+    check_window(window)
+    if qkv.dim() != 7 or qkv.shape[1] < 2 or qkv.shape[4] != 3:
         raise ValueError(
-            f'bias must be (heads, window, window) = {expected}, got {tuple(bias.shape)}'
+            'qkv must be (B, T, H, W, 3, heads, d) with T of 2 or more, '
+            f'got shape {tuple(qkv.shape)}'
+        )
+    _check_bias(bias, qkv.shape[5], window)
+    hidden, offsets, d = mlp[0].shape[0], window * window, qkv.shape[6]
+    for name, x, shape in zip(
+        MLP._fields, mlp, [(hidden, offsets), (hidden,), (d, hidden), (d,)], strict=True
+    ):
+        if x.shape != shape:
+            raise ValueError(f'mlp: {name} must have shape {shape}, got {tuple(x.shape)}')
+
+
+def _check_bias(bias: Tensor, heads: int, window: int) -> None:
+    if bias.shape != (heads, window, window):
+        raise ValueError(
+            f'bias must be (heads, window, window) = {(heads, window, window)}, '
+            f'got {tuple(bias.shape)}'
         )

@@ -1,115 +1,214 @@
-"""Local next-frame attention as batched matrix products over a grid and a gather of the window.
+"""Local next-frame attention as batched matrix products over tiles and a gather of the window.
 
-Same function as :mod:`reference`. A small frame is one grid: all its queries against all its keys,
-plus one key that stands for everything outside. A large frame is cut into tiles, each against its
-halo of keys, so that time and memory stay linear in H * W.
+Same function as :mod:`reference`. A tile of queries meets all keys that its windows reach inside
+the frame, plus one key that stands for everything outside. Frame pairs go through in chunks that
+stay in cache, so that no temporary grows with the batch, and the gradient is written out by hand:
+from q, k, v and the affinity it recomputes the rest.
+
+Views are (B, P, heads, H, W, d): videos, frame pairs, heads, height, width, channels of a head.
 """
+
+from collections.abc import Iterator
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .reference import PAD_VALUE, inside_frame
+from .reference import MLP, PAD_VALUE, QUICK, inside_frame
 
-WHOLE_FRAME = 20 * 20  # tokens up to which all pairs of a frame cost less than tiles with halos
-TILE = 14
-
-
-def cost_volume(q: Tensor, k: Tensor, bias: Tensor, window: int, out_of_frame: str) -> Tensor:
-    grid = _grid(q, window, out_of_frame)
-    return grid.merge(_affinity(grid, grid.queries(q), grid.keys(k), bias))
+KEEPS_AFFINITY = True  # the gradient starts from it
+# Side of a tile, about, and products of queries and keys in a chunk. On the CPU a chunk stays in
+# cache; elsewhere launches cost more than memory.
+TILE, CHUNK = 7, 1 << 20
+TILE_ON_GPU, CHUNK_ON_GPU = 14, 1 << 26
 
 
-def local_attention(
-    q: Tensor, k: Tensor, v: Tensor, bias: Tensor, window: int, out_of_frame: str
-) -> tuple[Tensor, Tensor]:
-    grid = _grid(q, window, out_of_frame)
-    values = grid.keys(v)  # (..., keys, d)
-    affinity = _affinity(grid, grid.queries(q), grid.keys(k), bias)
-    logits = affinity if grid.inside is None else affinity.masked_fill(~grid.inside, float('-inf'))
-    weight = logits.softmax(dim=-1)
-    # (..., queries, w*w) -> (..., queries, keys), zero outside the window
-    index = grid.index.expand_as(weight)
-    weight = weight.new_zeros(*weight.shape[:-1], values.shape[-2]).scatter_add(-1, index, weight)
-    return grid.merge(weight @ values), grid.merge(affinity)
-
-
-def _affinity(grid, q: Tensor, k: Tensor, bias: Tensor) -> Tensor:
-    """(..., queries, d), (..., keys, d) -> (..., queries, w*w)."""
-    all_pairs = q @ k.transpose(-2, -1)
-    affinity = all_pairs.gather(-1, grid.index.expand(*all_pairs.shape[:-1], -1))
-    affinity = affinity + bias.flatten(1).view(grid.bias_shape)
-    return affinity if grid.inside is None else affinity.masked_fill(~grid.inside, 0.0)
-
-
-def _grid(q: Tensor, window: int, out_of_frame: str):
-    H, W = q.shape[2:4]
-    cls = _Frame if H * W <= WHOLE_FRAME else _Tiles
-    return cls(H, W, window, out_of_frame == 'mask', q.device)
-
-
-class _Frame:
-    """One grid a frame: (N, heads, H*W, d) queries, (N, heads, H*W + 1, d) keys."""
-
-    def __init__(self, H: int, W: int, window: int, mask: bool, device: torch.device) -> None:
-        self.H, self.W = H, W
-        self.bias_shape = (-1, 1, window * window)
-        inside = inside_frame(H, W, window, device).flatten(0, 1)  # (H*W, w*w)
-        r = window // 2
-        offset = torch.arange(-r, r + 1, device=device)
-        step = (offset[:, None] * W + offset).flatten()
-        index = torch.arange(H * W, device=device)[:, None] + step
-        self.index = index.where(inside, index.new_tensor(H * W))  # the last key is 'outside'
-        self.inside = inside if mask else None
-
-    def queries(self, q: Tensor) -> Tensor:
-        return q.flatten(2, 3)
-
-    def keys(self, k: Tensor) -> Tensor:
-        return F.pad(k.flatten(2, 3), (0, 0, 0, 1), value=PAD_VALUE)
-
-    def merge(self, x: Tensor) -> Tensor:
-        return x.unflatten(2, (self.H, self.W))
-
-
-class _Tiles:
-    """Tiles of a frame: (N, heads, rows, columns, TILE², d) queries against tiles with a halo."""
-
-    def __init__(self, H: int, W: int, window: int, mask: bool, device: torch.device) -> None:
-        self.H, self.W, self.r = H, W, window // 2
-        self.bias_shape = (-1, 1, 1, 1, window * window)
-        self.rows, self.columns = -(-H // TILE), -(-W // TILE)
-        halo = TILE + 2 * self.r
-        y, x = torch.arange(TILE, device=device), torch.arange(window, device=device)
-        line = y[:, None] + x  # (TILE, w): the halo's rows or columns that a query's window covers
-        index = line[:, None, :, None] * halo + line[None, :, None, :]
-        self.index = index.reshape(TILE * TILE, window * window)
-        self.inside = None
+def forward(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor | None,
+    bias: Tensor,
+    mlp: MLP | None,
+    scale: float,
+    mask: bool,
+    context: Tensor | None,
+    affinity: Tensor | None,
+) -> None:
+    """Fill ``context`` (plus the motion features if there is an ``mlp``) and ``affinity``."""
+    bias = bias.to(_compute_dtype(q)).flatten(1)[:, None]
+    mlp = mlp and _folded(mlp, bias.dtype)
+    for tile, chunk in _tiles_and_chunks(q, bias, mask):
+        query, key = tile.queries(q[chunk], scale), tile.keys(k[chunk])
+        logits = tile.gather(query @ key.mT)
+        logits += bias
         if mask:
-            # Queries beyond the frame's edge keep one key, lest their softmax be NaN.
-            inside = inside_frame(H, W, window, device)
-            inside = F.pad(inside, (0, 0, *self._missing()), value=True)
-            self.inside = self._split(inside)
+            logits.masked_fill_(tile.outside, 0.0)
+        if affinity is not None:
+            tile.put(affinity[chunk], logits)
+        if v is not None:
+            out = tile.spread(_softmax(tile, logits, mask)) @ tile.keys(v[chunk])
+            if mlp is not None:
+                hidden = F.silu(
+                    torch.addmm(mlp.bias1, logits.flatten(0, -2), mlp.weight1.t()), True
+                )
+                out.view(-1, out.shape[-1]).addmm_(hidden, mlp.weight2.t()).add_(mlp.bias2)
+            tile.put(context[chunk], out)
 
-    def _missing(self) -> tuple[int, int, int, int]:
-        return 0, self.columns * TILE - self.W, 0, self.rows * TILE - self.H
 
-    def _split(self, x: Tensor) -> Tensor:
-        # (..., rows*TILE, columns*TILE, d) -> (..., rows, columns, TILE*TILE, d)
-        x = x.unflatten(-3, (self.rows, TILE)).unflatten(-2, (self.columns, TILE))
-        return x.transpose(-4, -3).flatten(-3, -2)
+def backward(
+    context_grad: Tensor | None,
+    affinity_grad: Tensor | None,
+    q: Tensor,
+    k: Tensor,
+    v: Tensor | None,
+    bias: Tensor,
+    mlp: MLP | None,
+    scale: float,
+    mask: bool,
+    affinity: Tensor,
+    q_grad: Tensor,
+    k_grad: Tensor,
+    v_grad: Tensor | None,
+) -> tuple[Tensor, MLP | None]:
+    """Fill ``*_grad``, which come as zeros; return the gradients of ``bias`` and ``mlp``."""
+    dtype = _compute_dtype(q)
+    table = bias.to(dtype).flatten(1)[:, None]
+    table_grad = torch.zeros_like(table)
+    folded = mlp and _folded(mlp, dtype)
+    mlp_grad = mlp and MLP(*(torch.zeros_like(x) for x in folded))
+    # Tiles share keys: their gradients add up, in float32.
+    k_sum, v_sum = (x if x is None or x.dtype == dtype else x.to(dtype) for x in (k_grad, v_grad))
+    for tile, chunk in _tiles_and_chunks(q, table, mask):
+        query, key = tile.queries(q[chunk], scale), tile.keys(k[chunk])
+        logits = tile.queries(affinity[chunk])
+        logits_grad = None if affinity_grad is None else tile.queries(affinity_grad[chunk])
+        out_grad = None if context_grad is None else tile.queries(context_grad[chunk])
+        if mlp is not None:
+            logits_grad = _mlp_backward(folded, mlp_grad, logits, out_grad)
+        if out_grad is not None:
+            value, weight = tile.keys(v[chunk]), _softmax(tile, logits, mask)
+            tile.add(v_sum[chunk], tile.spread(weight).mT @ out_grad)
+            soft_grad = tile.gather(out_grad @ value.mT)
+            soft_grad = torch._softmax_backward_data(soft_grad, weight, -1, dtype)
+            logits_grad = soft_grad if logits_grad is None else soft_grad.add_(logits_grad)
+        if mask:
+            logits_grad = logits_grad.masked_fill(tile.outside, 0.0)
+        table_grad += logits_grad.sum((0, 2))[:, None]
+        dense = tile.spread(logits_grad)
+        tile.put(q_grad[chunk], (dense @ key).mul_(scale))
+        tile.add(k_sum[chunk], dense.mT @ query)
+    for grad, total in (k_grad, k_sum), (v_grad, v_sum):
+        if grad is not total:
+            grad.copy_(total)
+    bias_grad = table_grad.view_as(bias).to(bias.dtype)
+    return bias_grad, mlp and _unfolded(mlp_grad, mlp)
 
-    def queries(self, q: Tensor) -> Tensor:
-        return self._split(F.pad(q, (0, 0, *self._missing())))
 
-    def keys(self, k: Tensor) -> Tensor:
-        halo = TILE + 2 * self.r
-        left, right, top, bottom = (missing + self.r for missing in self._missing())
-        k = F.pad(k, (0, 0, left, right, top, bottom), value=PAD_VALUE)
-        k = k.unfold(2, halo, TILE).unfold(3, halo, TILE)  # (N, heads, rows, columns, d, y, x)
-        return k.flatten(-2).transpose(-2, -1)
+def _folded(mlp: MLP, dtype: torch.dtype) -> MLP:
+    """The same MLP around torch's fused SiLU: QuickGELU(x) = SiLU(1.702 x) / 1.702."""
+    weight1, bias1, weight2, bias2 = (x.to(dtype) for x in mlp)
+    return MLP(weight1 * QUICK, bias1 * QUICK, weight2 / QUICK, bias2)
 
-    def merge(self, x: Tensor) -> Tensor:
-        # (..., rows, columns, TILE*TILE, c) -> (..., H, W, c)
-        x = x.unflatten(-2, (TILE, TILE)).transpose(-4, -3).flatten(-5, -4).flatten(-3, -2)
-        return x[..., : self.H, : self.W, :]
+
+def _unfolded(grad: MLP, mlp: MLP) -> MLP:
+    factors = QUICK, QUICK, 1 / QUICK, 1
+    return MLP(*((x * by).to(p.dtype) for x, by, p in zip(grad, factors, mlp, strict=True)))
+
+
+def _mlp_backward(mlp: MLP, grad: MLP, x: Tensor, out_grad: Tensor) -> Tensor:
+    """Recompute the hidden layer; add to ``grad``; return the gradient of ``x``."""
+    rows, out_grad = x.flatten(0, -2), out_grad.flatten(0, -2)
+    hidden = torch.addmm(mlp.bias1, rows, mlp.weight1.t())
+    grad.weight2.addmm_(out_grad.t(), F.silu(hidden))
+    grad.bias2.add_(out_grad.sum(0))
+    hidden_grad = out_grad @ mlp.weight2
+    torch.ops.aten.silu_backward(hidden_grad, hidden, grad_input=hidden_grad)
+    grad.weight1.addmm_(hidden_grad.t(), rows)
+    grad.bias1.add_(hidden_grad.sum(0))
+    return (hidden_grad @ mlp.weight1).view_as(x)
+
+
+def _compute_dtype(x: Tensor) -> torch.dtype:
+    return torch.promote_types(x.dtype, torch.float32)
+
+
+def _softmax(tile: '_Tile', logits: Tensor, mask: bool) -> Tensor:
+    return (logits.masked_fill(tile.outside, float('-inf')) if mask else logits).softmax(-1)
+
+
+def _tiles_and_chunks(q: Tensor, table: Tensor, mask: bool) -> Iterator[tuple['_Tile', tuple]]:
+    """Yield each tile with each (video, slice of frame pairs)."""
+    B, P, heads, H, W, _ = q.shape
+    window = int(table.shape[-1] ** 0.5)
+    inside = inside_frame(H, W, window, q.device)
+    side, most = (TILE, CHUNK) if q.device.type == 'cpu' else (TILE_ON_GPU, CHUNK_ON_GPU)
+    rows, columns = max(1, round(H / side)), max(1, round(W / side))
+    for y in range(rows):
+        for x in range(columns):
+            tile = _Tile(
+                slice(H * y // rows, H * (y + 1) // rows),
+                slice(W * x // columns, W * (x + 1) // columns),
+                inside,
+                window,
+                table.dtype,
+            )
+            step = max(1, most // (heads * tile.index.shape[0] * tile.num_keys))
+            for b in range(B):
+                for p in range(0, P, step):
+                    yield tile, (b, slice(p, p + step))
+
+
+class _Tile:
+    """A rectangle of queries, (n, heads, queries, d), and its keys, (n, heads, keys, d)."""
+
+    def __init__(
+        self, rows: slice, columns: slice, inside: Tensor, window: int, dtype: torch.dtype
+    ) -> None:
+        H, W = inside.shape[:2]
+        r = window // 2
+        self.dtype = dtype
+        self.rows, self.columns = rows, columns
+        self.key_rows = slice(max(0, rows.start - r), min(H, rows.stop + r))
+        self.key_columns = slice(max(0, columns.start - r), min(W, columns.stop + r))
+        height = self.key_rows.stop - self.key_rows.start
+        width = self.key_columns.stop - self.key_columns.start
+        self.num_keys = height * width + 1  # the last is 'outside'
+        inside = inside[rows, columns].flatten(0, 1)
+        self.outside = ~inside
+        device = inside.device
+        offset = torch.arange(-r, r + 1, device=device)
+        y = torch.arange(rows.start, rows.stop, device=device)[:, None] - self.key_rows.start
+        x = torch.arange(columns.start, columns.stop, device=device)[:, None]
+        x = x - self.key_columns.start
+        index = (y + offset)[:, None, :, None] * width + (x + offset)[None, :, None, :]
+        index = index.flatten(2).flatten(0, 1)  # (queries, w*w)
+        self.index = index.masked_fill(self.outside, height * width)
+
+    def queries(self, x: Tensor, scale: float = 1.0) -> Tensor:
+        x = x[:, :, self.rows, self.columns].flatten(2, 3).to(self.dtype)
+        return (x * scale if scale != 1 else x).contiguous()
+
+    def keys(self, x: Tensor) -> Tensor:
+        x = x[:, :, self.key_rows, self.key_columns]
+        keys = x.new_empty(*x.shape[:2], self.num_keys, x.shape[-1], dtype=self.dtype)
+        keys[:, :, :-1].unflatten(2, x.shape[2:4]).copy_(x)
+        keys[:, :, -1] = PAD_VALUE
+        return keys
+
+    def gather(self, x: Tensor) -> Tensor:
+        """(n, heads, queries, keys) -> (n, heads, queries, w*w)."""
+        return x.gather(-1, self.index.expand(*x.shape[:2], -1, -1))
+
+    def spread(self, x: Tensor) -> Tensor:
+        """The transpose of :meth:`gather`."""
+        out = x.new_zeros(*x.shape[:-1], self.num_keys)
+        return out.scatter_add_(-1, self.index.expand_as(x), x)
+
+    def put(self, out: Tensor, x: Tensor) -> None:
+        out = out[:, :, self.rows, self.columns]
+        out.copy_(x.unflatten(2, out.shape[2:4]))
+
+    def add(self, out: Tensor, x: Tensor) -> None:
+        """The transpose of :meth:`keys`."""
+        out = out[:, :, self.key_rows, self.key_columns]
+        out.add_(x[:, :, :-1].unflatten(2, out.shape[2:4]))

@@ -1,15 +1,26 @@
 """Local next-frame attention, offset by offset: the definition that every backend must match.
 
-Source: EMIM, arXiv 2510.18705; steps 3, 4 and 6 of the operator.
+Source: EMIM, arXiv 2510.18705; steps 2 to 6 of the operator.
 """
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 PAD_VALUE = 1e-6  # what keys and values hold outside the frame, in every channel
+QUICK = 1.702  # QuickGELU(x) = x * sigmoid(1.702 x)
+
+
+class MLP(NamedTuple):
+    """Weights, as ``nn.Linear`` holds them, of ``fc2(QuickGELU(fc1(x)))``."""
+
+    weight1: Tensor
+    bias1: Tensor
+    weight2: Tensor
+    bias2: Tensor
 
 
 def _windows(x: Tensor, window: int) -> Iterator[Tensor]:
@@ -53,3 +64,16 @@ def local_attention(
     weight = logits.softmax(dim=-1)
     context = sum(weight[..., i, None] * value for i, value in enumerate(_windows(v, window)))
     return context, affinity
+
+
+def motion_attention(
+    qkv: Tensor, bias: Tensor, window: int, mlp: MLP, scale: float, out_of_frame: str
+) -> Tensor:
+    B, T = qkv.shape[:2]
+    q, k, v = qkv.permute(4, 0, 1, 5, 2, 3, 6)  # 3 x (B, T, heads, H, W, d)
+    q, k, v = (q[:, :-1] * scale).flatten(0, 1), k[:, 1:].flatten(0, 1), v[:, 1:].flatten(0, 1)
+    context, affinity = local_attention(q, k, v, bias, window, out_of_frame)
+    hidden = F.linear(affinity, mlp.weight1, mlp.bias1)
+    motion = F.linear(hidden * torch.sigmoid(QUICK * hidden), mlp.weight2, mlp.bias2)
+    # (B * (T-1), heads, H, W, d) -> (B, T-1, H, W, heads, d)
+    return (context + motion).unflatten(0, (B, T - 1)).permute(0, 1, 3, 4, 2, 5)

@@ -15,6 +15,11 @@ SHAPES = [
     (1, 1, 40, 15, 3, 11),
 ]
 
+# B, T, heads, H, W, d, window
+PACKED_SHAPES = [(3, 2, 2, 5, 9, 4, 3), (2, 4, 1, 2, 3, 5, 7), (1, 3, 2, 23, 31, 6, 5)]
+
+BACKENDS = sorted(set(ops.BACKENDS) - {'reference'})  # the definition
+
 
 def inputs(N, heads, H, W, d, window, dtype=torch.float64):
     torch.manual_seed(0)
@@ -32,11 +37,45 @@ def values_and_gradients(backend, shape, out_of_frame):
 
 @pytest.mark.parametrize('out_of_frame', ops.OUT_OF_FRAME)
 @pytest.mark.parametrize('shape', SHAPES, ids=str)
-@pytest.mark.parametrize('backend', sorted(set(ops.BACKENDS) - {'reference'}))
+@pytest.mark.parametrize('backend', BACKENDS)
 def test_backend_agrees_with_reference(backend, shape, out_of_frame):
     expected = values_and_gradients('reference', shape, out_of_frame)
     for got, want in zip(values_and_gradients(backend, shape, out_of_frame), expected, strict=True):
         torch.testing.assert_close(got, want, rtol=1e-10, atol=1e-10)  # float64: sum order only
+
+
+def packed_inputs(B, T, heads, H, W, d, window, dtype=torch.float64):
+    torch.manual_seed(0)
+    hidden = 4 * window * window
+    shapes = [(B, T, H, W, 3, heads, d), (heads, window, window)]
+    shapes += [(hidden, window * window), (hidden,), (d, hidden), (d,)]
+    return [torch.randn(shape, dtype=dtype, requires_grad=True) for shape in shapes]
+
+
+def motion_values_and_gradients(backend, shape, out_of_frame):
+    qkv, bias, *mlp = arguments = packed_inputs(*shape)
+    out = ops.motion_attention(
+        qkv,
+        bias,
+        shape[-1],
+        ops.MLP(*mlp),
+        scale=0.3,
+        out_of_frame=out_of_frame,
+        backend=backend,
+    )
+    torch.manual_seed(1)
+    loss = (torch.randn(out.shape, dtype=out.dtype) * out).sum()
+    return out, *torch.autograd.grad(loss, arguments)
+
+
+@pytest.mark.parametrize('out_of_frame', ops.OUT_OF_FRAME)
+@pytest.mark.parametrize('shape', PACKED_SHAPES, ids=str)
+@pytest.mark.parametrize('backend', BACKENDS)
+def test_motion_attention_agrees_with_reference(backend, shape, out_of_frame):
+    expected = motion_values_and_gradients('reference', shape, out_of_frame)
+    got = motion_values_and_gradients(backend, shape, out_of_frame)
+    for x, want in zip(got, expected, strict=True):
+        torch.testing.assert_close(x, want, rtol=1e-10, atol=1e-10)
 
 
 @pytest.mark.parametrize('out_of_frame', ops.OUT_OF_FRAME)

@@ -109,18 +109,18 @@ class EMIMAttention(nn.Module):
                 f'EMIMAttention: x must be (B, T, H, W, C) with T of 2 or more, '
                 f'got {tuple(x.shape)}'
             )
-        B, T = x.shape[:2]
         qkv = self.qkv(x).unflatten(-1, (3, self.num_heads, -1))
-        # (B, T, H, W, 3, heads, d) -> 3 x (B, T, heads, H, W, d)
-        q, k, v = qkv.permute(4, 0, 1, 5, 2, 3, 6)
-        q = (q[:, :-1] * self.scale).flatten(0, 1)
-        k, v = k[:, 1:].flatten(0, 1), v[:, 1:].flatten(0, 1)
-        context, affinity = ops.local_attention(
-            q, k, v, self.rpb, self.window, out_of_frame=self.out_of_frame, backend=self.backend
-        )
-        motion = self.motion_conv(affinity.to(self.motion_conv[0].weight.dtype))
-        # (B * (T-1), heads, H, W, d) -> (B, T-1, H, W, C)
-        out = (context + motion).unflatten(0, (B, T - 1)).permute(0, 1, 3, 4, 2, 5).flatten(-2)
+        fc1, _, fc2 = self.motion_conv  # computed inside the operator, on its affinity
+        # context + motion of each pair: (B, T-1, H, W, heads, d)
+        out = ops.motion_attention(
+            qkv,
+            self.rpb,
+            self.window,
+            ops.MLP(fc1.weight, fc1.bias, fc2.weight, fc2.bias),
+            scale=self.scale,
+            out_of_frame=self.out_of_frame,
+            backend=self.backend,
+        ).flatten(-2)
         out = self.proj_drop(self.proj(out))
         return torch.cat([out, out[:, -1:]], dim=1)
 
