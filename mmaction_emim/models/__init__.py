@@ -8,10 +8,19 @@ if find_spec('mmaction') is not None:
     from mmaction_emim import compat
 
     from .backbones import EMIMUniFormer
-    from .motion import EMIMAttention
+    from .motion import AlignmentGuidedTemporalAttention, EMIMAttention, MotionAwareAttention
     from .necks import EMIMNeck
+    from .surgery import MotionBackbone
 
-    __all__ = ['EMIMAttention', 'EMIMNeck', 'EMIMUniFormer']
+    __all__ = [
+        'AlignmentGuidedTemporalAttention',
+        'EMIMAttention',
+        'EMIMNeck',
+        'EMIMUniFormer',
+        'MotionAwareAttention',
+        'MotionBackbone',
+    ]
 
-    MODELS.register_module(module=EMIMAttention, force=True)
+    for module in (AlignmentGuidedTemporalAttention, EMIMAttention, MotionAwareAttention):
+        MODELS.register_module(module=module, force=True)
     compat.apply_to_models()

@@ -44,6 +44,9 @@ class EMIMAttention(nn.Module):
         ValueError: An argument is not as above.
     """
 
+    includes_input = False
+    over_time_only = False
+
     def __init__(
         self,
         dim: int,
@@ -90,6 +93,11 @@ class EMIMAttention(nn.Module):
                     q, k, _ = parameter.chunk(3)
                     k.copy_(q)
 
+    def start_as_identity(self) -> None:
+        """Make the answer zero until trained, so that a residual branch adds nothing."""
+        nn.init.zeros_(self.proj.weight)
+        nn.init.zeros_(self.proj.bias)
+
     def forward(self, x: Tensor) -> Tensor:
         """(B, T, H, W, C) -> (B, T, H, W, C), any H and W.
 
@@ -110,7 +118,7 @@ class EMIMAttention(nn.Module):
         context, affinity = ops.local_attention(
             q, k, v, self.rpb, self.window, out_of_frame=self.out_of_frame, backend=self.backend
         )
-        motion = self.motion_conv(affinity)
+        motion = self.motion_conv(affinity.to(self.motion_conv[0].weight.dtype))
         # (B * (T-1), heads, H, W, d) -> (B, T-1, H, W, C)
         out = (context + motion).unflatten(0, (B, T - 1)).permute(0, 1, 3, 4, 2, 5).flatten(-2)
         out = self.proj_drop(self.proj(out))

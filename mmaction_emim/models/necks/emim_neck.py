@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 from mmaction.registry import MODELS
-from mmengine.model import BaseModule
+from mmengine.model import BaseModule, ModuleList
 from torch import Tensor, nn
 
 from mmaction_emim.models.motion import EMIMAttention
@@ -16,7 +16,8 @@ class EMIMNeck(BaseModule):
     """Adds explicit motion to the features of any backbone. Starts as the identity.
 
     Args:
-        in_channels: Channels C of the feature map.
+        in_channels: Channels C of the feature map; a list of them where the backbone answers
+            several (SlowFast: its slow and its fast path).
         head_dim: Channels of a head; divides ``in_channels``. Defaults to 64.
         window: Side of EMIM's window; odd. Defaults to 7.
         out_of_frame: ``'pad'`` or ``'mask'``, see :class:`EMIMAttention`. Defaults to ``'pad'``.
@@ -33,7 +34,7 @@ class EMIMNeck(BaseModule):
 
     def __init__(
         self,
-        in_channels: int,
+        in_channels: int | Sequence[int],
         head_dim: int = 64,
         window: int = 7,
         out_of_frame: str = 'pad',
@@ -42,25 +43,27 @@ class EMIMNeck(BaseModule):
         init_cfg: dict | list[dict] | None = None,
     ) -> None:
         super().__init__(init_cfg=init_cfg)
+        self.num_segments = num_segments
+        self.pool_time = pool_time
+        self.pathways = None
+        if not isinstance(in_channels, int):
+            args = (head_dim, window, out_of_frame, num_segments, pool_time)
+            self.pathways = ModuleList(EMIMNeck(channels, *args) for channels in in_channels)
+            return
         if head_dim < 1 or in_channels % head_dim:
             raise ValueError(
                 f'EMIMNeck: head_dim must divide in_channels={in_channels}, got {head_dim}'
             )
-        self.num_segments = num_segments
-        self.pool_time = pool_time
         self.norm = nn.LayerNorm(in_channels)
         self.attn = EMIMAttention(
             in_channels, in_channels // head_dim, window, out_of_frame=out_of_frame
         )
-        self._start_as_identity()
+        self.attn.start_as_identity()
 
     def init_weights(self) -> None:
         super().init_weights()
-        self._start_as_identity()
-
-    def _start_as_identity(self) -> None:
-        nn.init.zeros_(self.attn.proj.weight)
-        nn.init.zeros_(self.attn.proj.bias)
+        if self.pathways is None:
+            self.attn.start_as_identity()
 
     def forward(
         self, x: Tensor | Sequence[Tensor], data_samples: Any = None
@@ -70,13 +73,23 @@ class EMIMNeck(BaseModule):
         Args:
             x: ``(N, C, T, H, W)`` or ``(N*T, C, H, W)``: answered in the same shape. A list, which
                 is how ``Recognizer2D`` calls a neck: the backbone's last level is taken and
-                answered as ``pool_time`` says.
+                answered as ``pool_time`` says. A tuple, which is how 3-D backbones answer several
+                feature maps: answered as a tuple; one of a single map as that map.
             data_samples: Not used.
 
         Raises:
             ValueError: The shape is none of these, or T is 1.
         """
-        if isinstance(x, list):
+        if isinstance(x, tuple) and self.pathways is not None and len(x) == len(self.pathways):
+            return tuple(neck(part)[0] for neck, part in zip(self.pathways, x, strict=True)), {}
+        if isinstance(x, tuple) and len(x) == 1:
+            x = x[0]
+        if self.pathways is not None:
+            raise ValueError(
+                f'EMIMNeck: in_channels has {len(self.pathways)} numbers, the backbone answers '
+                f'{len(x) if isinstance(x, tuple) else 1} feature maps'
+            )
+        if isinstance(x, list) and x and x[-1].dim() >= 4:
             x = self._with_motion(_last_level(x))
             if self.pool_time:
                 return x.mean(dim=2, keepdim=True), {}
@@ -91,8 +104,12 @@ class EMIMNeck(BaseModule):
                 )
             x = x.unflatten(0, (-1, self.num_segments)).transpose(1, 2)  # (N, C, T, H, W)
             return self._with_motion(x).transpose(1, 2).flatten(0, 1), {}
-        got = tuple(x.shape) if isinstance(x, Tensor) else type(x).__name__
-        raise ValueError(f'EMIMNeck: features must be (N, C, T, H, W) or (N*T, C, H, W), got {got}')
+        parts = list(x) if isinstance(x, list | tuple) else [x]
+        got = ', '.join(str(tuple(getattr(part, 'shape', [type(part).__name__]))) for part in parts)
+        raise ValueError(
+            f'EMIMNeck: features must be (N, C, T, H, W) or (N*T, C, H, W), got {got}; a backbone '
+            'that answers class tokens or pooled features has no map for a neck: use MotionBackbone'
+        )
 
     def _with_motion(self, x: Tensor) -> Tensor:
         tokens = x.permute(0, 2, 3, 4, 1)  # (N, T, H, W, C)

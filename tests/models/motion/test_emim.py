@@ -112,3 +112,9 @@ def test_works_without_mmaction2():
     )
     done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
     assert '[1, 2, 3, 4, 8]' in done.stdout, done.stderr
+
+
+def test_a_network_in_half_precision():
+    module = EMIMAttention(8, 2, window=3).bfloat16()
+    out = module(torch.randn(1, 3, 4, 4, 8).bfloat16())
+    assert out.dtype == torch.bfloat16 and out.isfinite().all()

@@ -1,0 +1,15 @@
+# EMIM in every other residual block of stage 3 of I3D-R50.
+_base_ = 'mmaction::recognition/i3d/i3d_imagenet-pretrained-r50_8xb8-32x2x1-100e_kinetics400-rgb.py'
+custom_imports = dict(imports=['mmaction_emim'], allow_failed_imports=False)
+
+model = dict(
+    backbone=dict(
+        _delete_=True,
+        type='MotionBackbone',
+        backbone=_base_.model.backbone,
+        motion=dict(type='EMIMAttention', window=7),
+        mode='insert',
+        before='conv2',
+        stages=[3],
+    )
+)

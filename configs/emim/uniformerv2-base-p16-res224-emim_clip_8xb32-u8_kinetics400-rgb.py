@@ -1,0 +1,15 @@
+# EMIM before every other block of UniFormerV2-B; CLIP's own attention stays.
+_base_ = (
+    'mmaction::recognition/uniformerv2/uniformerv2-base-p16-res224_clip_8xb32-u8_kinetics400-rgb.py'
+)
+custom_imports = dict(imports=['mmaction_emim'], allow_failed_imports=False)
+
+model = dict(
+    backbone=dict(
+        _delete_=True,
+        type='MotionBackbone',
+        backbone=_base_.model.backbone,
+        motion=dict(type='EMIMAttention', window=7),
+        mode='insert',
+    )
+)

@@ -1,0 +1,22 @@
+# M2A before every residual block of TSN-R50, the recipe of the authors' R18.
+_base_ = [
+    'mmaction::_base_/models/tsn_r50.py',
+    '../_base_/datasets/sthv1_segments.py',
+    '../_base_/schedules/sgd_m2a_30e.py',
+    '../_base_/default_runtime.py',
+]
+custom_imports = dict(imports=['mmaction_emim'], allow_failed_imports=False)
+
+model = dict(
+    backbone=dict(
+        _delete_=True,
+        type='MotionBackbone',
+        backbone=_base_.model.backbone,
+        motion=dict(type='MotionAwareAttention'),
+        mode='insert',
+        alternation='L',
+        zero_init=False,
+        num_segments=8,
+    ),
+    cls_head=dict(num_classes=174, dropout_ratio=0.5),
+)

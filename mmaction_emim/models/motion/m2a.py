@@ -1,0 +1,82 @@
+"""M2A: self-attention over the differences of neighbouring frames gates every channel.
+
+Source: Gebotys, Wong, Clausi, M2A: Motion Aware Attention, arXiv 2111.09976.
+"""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class MotionAwareAttention(nn.Module):
+    """Motion aware attention, ``x + x * sigmoid(conv_up(s + z))``.
+
+    ``z = conv_down(x)`` has few channels; ``m`` is the difference of the next frame's ``z`` and
+    this one's, each normalized over its whole frame; ``s`` is the attention of ``m`` with itself
+    over time, one head and no projections. The answer contains the input: it takes the place of
+    ``x``, not of a residual branch.
+
+    ``conv_down`` and ``conv_up`` are 1x1 convolutions, kept as Linear layers since tokens have
+    their channels last; the authors' 4-D weights load as they are.
+
+    Args:
+        dim: Channels C of the tokens.
+        reduction: C over the channels of ``z``. Defaults to 8, the authors'.
+        layer_scale: None (default) is the authors' formula. A number is the first value of a
+            learned factor a channel before the gate; 0 starts as the identity (ours).
+
+    Raises:
+        ValueError: ``reduction`` does not divide ``dim``.
+    """
+
+    includes_input = True
+    over_time_only = False
+
+    def __init__(self, dim: int, reduction: int = 8, layer_scale: float | None = None) -> None:
+        super().__init__()
+        if reduction < 1 or dim % reduction:
+            raise ValueError(
+                f'MotionAwareAttention: reduction must divide dim={dim}, got {reduction}'
+            )
+        self.conv_down = nn.Linear(dim, dim // reduction)
+        self.conv_up = nn.Linear(dim // reduction, dim)
+        self.layer_scale = None
+        if layer_scale is not None:
+            self.layer_scale = nn.Parameter(torch.full((dim,), float(layer_scale)))
+
+    def start_as_identity(self) -> None:
+        """Make the answer the input, bit for bit, until trained."""
+        if self.layer_scale is None:
+            self.layer_scale = nn.Parameter(torch.zeros_like(self.conv_up.bias))
+        nn.init.zeros_(self.layer_scale)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, T, H, W, C) -> (B, T, H, W, C), any H and W.
+
+        Raises:
+            ValueError: ``x`` is not five-dimensional or T is 1: motion needs two frames.
+        """
+        if x.dim() != 5 or x.shape[1] < 2:
+            raise ValueError(
+                f'MotionAwareAttention: x must be (B, T, H, W, C) with T of 2 or more, '
+                f'got {tuple(x.shape)}'
+            )
+        z = self.conv_down(x)
+        frames = z.flatten(2).to(torch.promote_types(z.dtype, torch.float32))  # (B, T, H*W*c)
+        frames = F.layer_norm(frames, frames.shape[-1:])
+        following = torch.cat([frames[:, 1:], torch.zeros_like(frames[:, :1])], dim=1)
+        motion = (following - frames).unsqueeze(1)  # one head
+        attended = F.scaled_dot_product_attention(motion, motion, motion)
+        gate = torch.sigmoid(self.conv_up(z + attended.view(z.shape).to(z.dtype)))
+        if self.layer_scale is not None:
+            gate = gate * self.layer_scale
+        return x + x * gate.to(x.dtype)
+
+    def _load_from_state_dict(self, state_dict: dict, prefix: str, *args: Any) -> None:
+        for name in ('conv_down.weight', 'conv_up.weight'):
+            weight = state_dict.get(prefix + name)
+            if weight is not None and weight.dim() > 2:
+                state_dict[prefix + name] = weight.flatten(1)  # (out, in, 1, 1) -> (out, in)
+        super()._load_from_state_dict(state_dict, prefix, *args)

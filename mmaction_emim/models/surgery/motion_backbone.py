@@ -1,0 +1,205 @@
+"""``MotionBackbone``: any backbone of MMAction2 with motion modules in it, by config."""
+
+import inspect
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+from math import gcd
+from typing import Any
+
+from mmaction.registry import MODELS
+from mmengine.logging import print_log
+from rich.console import Console
+from rich.table import Table
+from torch import nn
+
+from . import cnn, mvit, swin, timesformer, uniformer, uniformerv2, vision_transformer
+from .places import Place, insert
+from .weights import ConvertOnLoad, carry_over, fused_names
+
+FAMILIES = (uniformer, uniformerv2, timesformer, swin, mvit, vision_transformer, cnn)
+MODES = ('replace', 'insert')
+
+
+@MODELS.register_module()
+def MotionBackbone(  # noqa: N802 (a config's type: it stands where a class stands)
+    backbone: dict,
+    motion: dict,
+    mode: str = 'replace',
+    layers: str | Sequence[str] | None = None,
+    stages: Sequence[int] | None = None,
+    alternation: str = 'LG',
+    zero_init: bool = True,
+    before: str = 'conv1',
+    num_segments: int | None = None,
+) -> nn.Module:
+    """Build a backbone and put motion modules in it, in place.
+
+    The answer is the backbone itself: names of untouched layers do not change, so checkpoints and
+    configs of the original serve it. Loading a checkpoint converts the weights of attention layers
+    that were replaced, and logs a report of every key.
+
+    Args:
+        backbone: Config of the backbone to build.
+        motion: Config of the motion module, e.g. ``dict(type='EMIMAttention', window=7)``.
+            ``dim`` and, unless given, ``num_heads`` are the layer's (convolutional networks: heads
+            of 64 channels, or of the largest power of two that divides C).
+        mode: ``'replace'``: the module takes the place of the layer's attention (over time, where
+            it is divided) and its ``qkv`` and ``proj``. ``'insert'``: the module goes before the
+            layer as a residual branch of its own. Defaults to ``'replace'``.
+        layers: Names of the layers, or patterns of them as file names have (``blocks.1?``). None
+            (default) leaves it to ``stages`` and ``alternation``.
+        stages: Stages of the backbone, from 1. Defaults to all.
+        alternation: Which layers of a stage get a module (``L``) and which stay as they are
+            (``G``); repeats along the stage. Layers that cannot serve are not counted. Defaults to
+            ``'LG'``, every other one, EMIM's.
+        zero_init: Whether inserted modules start as the identity: the network computes at first
+            what it computed without them. Defaults to True.
+        before: Which convolution of a residual block a module is inserted before. ``'conv1'``
+            (default) is M2A's; ``'conv2'`` has a quarter of the channels in bottlenecks, which
+            makes EMIM about 16 times cheaper.
+        num_segments: Frames T of a clip; needed for ResNet (TSN) only.
+
+    Returns:
+        The backbone.
+
+    Raises:
+        ValueError: The backbone is of no family known here, nothing matches, a layer cannot serve,
+            or an argument is not as above.
+    """
+    if mode not in MODES:
+        raise ValueError(f'MotionBackbone: mode: got {mode!r}; accepted are {MODES}')
+    built = MODELS.build(backbone)
+    places = _places(built, num_segments, before)
+    if mode == 'replace':
+        _check_replaceable(built, motion, places)
+    chosen = _choose(places, mode, layers, stages, alternation)
+    rows, replaced = [], []
+    for place in chosen:
+        before = sum(p.numel() for p in built.parameters())
+        if mode == 'insert':
+            insert(built, place, _build(motion, place), zero_init)
+        else:
+            attention = built.get_submodule(place.attention)
+            module = _build(motion, place, attention)
+            carry_over(attention, module)
+            place.replace(built, module)
+            replaced.append(place.attention)
+        added = sum(p.numel() for p in built.parameters()) - before
+        rows.append((place.name if mode == 'insert' else place.attention, added))
+    ConvertOnLoad(replaced).attach(built)
+    print_log(_table(built, motion, mode, rows), logger='current')
+    return built
+
+
+def _places(backbone: nn.Module, num_segments: int | None, before: str) -> list[Place]:
+    for family in FAMILIES:
+        if isinstance(backbone, family.BACKBONES):
+            return family.places(backbone, *([num_segments, before] if family is cnn else []))
+    known = ', '.join(cls.__name__ for family in FAMILIES for cls in family.BACKBONES)
+    raise ValueError(
+        f'MotionBackbone: {type(backbone).__name__} is not supported; supported are {known} '
+        'and what derives from them'
+    )
+
+
+def _check_replaceable(backbone: nn.Module, motion: dict, places: Sequence[Place]) -> None:
+    name = type(backbone).__name__
+    cls = MODELS.get(motion.get('type')) if isinstance(motion.get('type'), str) else motion['type']
+    if cls is None:
+        return  # the registry says so when the module is built
+    if cls.includes_input:
+        raise ValueError(
+            f'MotionBackbone: {motion["type"]} has no qkv and proj to replace attention with; '
+            "use mode='insert'"
+        )
+    attentions = [place for place in places if place.replace]
+    if not attentions:
+        reason = next((f' ({place.why_not})' for place in places if place.why_not), '')
+        raise ValueError(
+            f"MotionBackbone: {name} has no attention to replace{reason}; use mode='insert'"
+        )
+    if cls.over_time_only and not attentions[0].over_time_only:
+        raise ValueError(
+            f"MotionBackbone: {motion['type']} attends over time only, {name}'s attention also "
+            "over space; use mode='insert'"
+        )
+
+
+def _choose(
+    places: Sequence[Place],
+    mode: str,
+    layers: str | Sequence[str] | None,
+    stages: Sequence[int] | None,
+    alternation: str,
+) -> list[Place]:
+    able = [place for place in places if mode == 'insert' or place.replace]
+    if layers is not None:
+        chosen = _match([layers] if isinstance(layers, str) else layers, places, able, mode)
+        return [place for place in chosen if stages is None or place.stage in stages] or _nothing(
+            f'layers={layers!r} in stages={stages!r}', able
+        )
+    if not alternation or set(alternation) - {'L', 'G'}:
+        raise ValueError(
+            f"MotionBackbone: alternation must be made of 'L' and 'G', got {alternation!r}"
+        )
+    chosen, counted = [], {}
+    for place in able:
+        i = counted[place.group] = counted.get(place.group, -1) + 1
+        if (stages is None or place.stage in stages) and alternation[i % len(alternation)] == 'L':
+            chosen.append(place)
+    return chosen or _nothing(f'stages={stages!r}, alternation={alternation!r}', able)
+
+
+def _match(
+    patterns: Sequence[str], places: Sequence[Place], able: Sequence[Place], mode: str
+) -> list[Place]:
+    for pattern in patterns:
+        matched = [place for place in places if fnmatchcase(place.name, pattern)]
+        if not matched:
+            _nothing(f'layers={pattern!r}', able)
+        for place in matched:
+            if place not in able:
+                reason = place.why_not or 'it has no attention'
+                raise ValueError(
+                    f'MotionBackbone: layers={pattern!r}: {place.name} cannot be replaced, since '
+                    f'{reason}; those that can be: {", ".join(p.name for p in able)}'
+                )
+    return [p for p in able if any(fnmatchcase(p.name, pattern) for pattern in patterns)]
+
+
+def _nothing(what: str, able: Sequence[Place]) -> list[Place]:
+    there = ', '.join(f'{place.name} (stage {place.stage})' for place in able)
+    raise ValueError(f'MotionBackbone: {what} matches no layer; there are: {there}')
+
+
+def _build(motion: dict, place: Place, attention: nn.Module | None = None) -> nn.Module:
+    """The motion module for a place; ``attention`` is the layer that it replaces."""
+    cls = MODELS.get(motion['type']) if isinstance(motion.get('type'), str) else motion['type']
+    accepted = inspect.signature(cls).parameters if cls else {}
+    args: dict[str, Any] = {'dim': place.dim}
+    if 'num_heads' in accepted:
+        args['num_heads'] = place.num_heads or place.dim // gcd(place.dim, 64)
+    if attention is not None:
+        weights = attention.state_dict()
+        args['qkv_bias'] = 'qkv.bias' in {*weights, *fused_names(weights)}
+        args['proj_drop'] = getattr(getattr(attention, 'proj_drop', None), 'p', 0.0)
+        scale, usual = getattr(attention, 'scale', None), (place.dim / place.num_heads) ** -0.5
+        if scale is not None and abs(scale - usual) > 1e-6 * usual:
+            raise ValueError(
+                f'MotionBackbone: {place.attention} scales its queries by {scale}, the motion '
+                f'module by {usual}; build the backbone without qk_scale'
+            )
+    return MODELS.build({**args, **motion})
+
+
+def _table(backbone: nn.Module, motion: dict, mode: str, rows: list[tuple[str, int]]) -> str:
+    total = sum(p.numel() for p in backbone.parameters())
+    table = Table('layer', 'module', 'parameters added')
+    for name, added in rows:
+        table.add_row(name, str(motion['type']), f'{added:+,}')
+    added = sum(added for _, added in rows)
+    table.add_row(f'{len(rows)} layers', '', f'{added:+,} (of {total:,})')
+    console = Console(width=100)
+    with console.capture() as capture:
+        console.print(table)
+    return f'MotionBackbone: {mode} in {type(backbone).__name__}\n{capture.get()}'

@@ -1,0 +1,38 @@
+"""VisionTransformer (VideoMAE): blocks on (B, T*H*W, C) with joint space-time attention."""
+
+from mmaction.models.backbones import VisionTransformer
+from torch import nn
+
+from .layouts import FrameByFrame, ViaLayout
+from .places import Place, set_submodule
+
+BACKBONES = (VisionTransformer,)
+
+
+class _GridOfInput:
+    """A hook before the backbone: its blocks see a sequence only, its input has H and W."""
+
+    def __init__(self, layout: FrameByFrame, patch_size: int) -> None:
+        self.layout = layout
+        self.patch_size = patch_size
+
+    def __call__(self, backbone: nn.Module, args: tuple) -> None:
+        H, W = args[0].shape[-2:]
+        self.layout.grid = (H // self.patch_size, W // self.patch_size)
+
+
+def places(backbone: VisionTransformer) -> list[Place]:
+    """Every block."""
+    layout = FrameByFrame(with_class=False)
+    backbone.register_forward_pre_hook(_GridOfInput(layout, backbone.patch_size))
+    found = []
+    for i, block in enumerate(backbone.blocks):
+
+        def replace(backbone, module, attention=f'blocks.{i}.attn'):
+            ViaLayout(layout).attach(module)
+            set_submodule(backbone, attention, module)
+
+        dim, heads = block.attn.embed_dims, block.attn.num_heads
+        place = Place(f'blocks.{i}', 1, dim, layout, heads, f'blocks.{i}.attn', replace=replace)
+        found.append(place)
+    return found

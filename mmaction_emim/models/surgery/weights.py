@@ -1,0 +1,124 @@
+"""Upstream attention weights in a motion module's names, and a report of what was loaded."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from mmengine.logging import print_log
+from torch import Tensor, nn
+
+_RENAMED = {
+    'in_proj_weight': 'qkv.weight',
+    'in_proj_bias': 'qkv.bias',
+    'out_proj.weight': 'proj.weight',
+    'out_proj.bias': 'proj.bias',
+}
+
+
+def fused_names(weights: Mapping[str, Tensor]) -> dict[str, tuple[Tensor, tuple[str, ...]]]:
+    """An attention's weights under the names ``qkv`` and ``proj``.
+
+    Args:
+        weights: Of one attention layer: fused already, of ``nn.MultiheadAttention``, split
+            (``q.weight``, ``k.weight``, ``v.weight``), or fused with biases of q and v only
+            (``q_bias``, ``v_bias``: VideoMAE, whose keys have none).
+
+    Returns:
+        New name to (weight, names it was made of), for what had to be converted only.
+    """
+    made = {new: (weights[old], (old,)) for old, new in _RENAMED.items() if old in weights}
+    if 'q_bias' in weights and 'v_bias' in weights:
+        q, v = weights['q_bias'], weights['v_bias']
+        made['qkv.bias'] = (torch.cat([q, torch.zeros_like(q), v]), ('q_bias', 'v_bias'))
+    for kind in ('weight', 'bias'):
+        parts = tuple(f'{part}.{kind}' for part in 'qkv')
+        if all(part in weights for part in parts):
+            made[f'qkv.{kind}'] = (torch.cat([weights[part] for part in parts]), parts)
+    return made
+
+
+def carry_over(attention: nn.Module, module: nn.Module) -> None:
+    """Copy ``qkv`` and ``proj`` of an attention layer into the motion module in its place."""
+    weights = attention.state_dict()
+    weights |= {name: weight for name, (weight, _) in fused_names(weights).items()}
+    own = module.state_dict()
+    module.load_state_dict({name: weights[name] for name in own if name in weights}, strict=False)
+
+
+@dataclass
+class LoadReport:
+    """What became of every key of a checkpoint, and of every weight of the network."""
+
+    used: list[str] = field(default_factory=list)
+    converted: list[str] = field(default_factory=list)
+    mismatched: list[str] = field(default_factory=list)
+    unused: list[str] = field(default_factory=list)
+    new: list[str] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        if not (self.converted or self.mismatched or self.unused or self.new):
+            return f'MotionBackbone: all {len(self.used)} weights loaded by name'
+        lines = ['MotionBackbone: loaded a checkpoint into the swapped network']
+        for kind, what in (
+            ('used', 'loaded by name'),
+            ('converted', 'loaded under another name'),
+            ('mismatched', 'of another shape, not loaded'),
+            ('unused', 'in the checkpoint, not in the network'),
+            ('new', 'in the network, not in the checkpoint: as initialized'),
+        ):
+            keys = getattr(self, kind)
+            lines += [f'{kind} ({len(keys)}): {what}'] if keys else []
+            lines += [f'    {key}' for key in keys]
+        return '\n'.join(lines)
+
+
+class ConvertOnLoad:
+    """A hook before a backbone's ``load_state_dict``: converts upstream keys, logs a report.
+
+    Args:
+        replaced: Dotted names of the attention layers that motion modules took the place of.
+    """
+
+    def __init__(self, replaced: Sequence[str]) -> None:
+        self.replaced = replaced
+
+    def attach(self, backbone: nn.Module) -> None:
+        backbone.register_load_state_dict_pre_hook(self)
+
+    def __call__(self, backbone: nn.Module, state_dict: dict, prefix: str, *args: object) -> None:
+        report = self.convert(backbone, state_dict, prefix)
+        if report.used or report.converted:
+            print_log(str(report), logger='current')
+
+    def convert(self, backbone: nn.Module, state_dict: dict, prefix: str = '') -> LoadReport:
+        """Rename in ``state_dict`` in place.
+
+        Returns:
+            What will be loaded; keys are told without ``prefix``.
+        """
+        report = LoadReport()
+        made = {}
+        for name in self.replaced:
+            start = f'{prefix}{name}.'
+            old = {k[len(start) :]: v for k, v in state_dict.items() if k.startswith(start)}
+            for new_name, (weight, sources) in fused_names(old).items():
+                made[f'{start}{new_name}'] = weight
+                state_dict[f'{start}{new_name}'] = weight
+                for source in sources:
+                    del state_dict[start + source]
+                was = ' + '.join(sources)
+                report.converted.append(f'{name}.{was} -> {name}.{new_name}')
+        own = backbone.state_dict()
+        for key, weight in state_dict.items():
+            if not key.startswith(prefix):
+                continue
+            name = key[len(prefix) :]
+            if name not in own:
+                report.unused.append(name)
+            elif own[name].shape != weight.shape:
+                shapes = f'{tuple(weight.shape)} in the checkpoint, {tuple(own[name].shape)} here'
+                report.mismatched.append(f'{name}: {shapes}')
+            elif key not in made:
+                report.used.append(name)
+        report.new = [name for name in own if prefix + name not in state_dict]
+        return report

@@ -1,0 +1,106 @@
+"""Families of backbones x modes x motion modules."""
+
+import copy
+import io
+
+import pytest
+import torch
+
+from .conftest import MOTION, TRANSFORMERS, ZOO
+
+INSERTS = [(family, motion, 'insert') for family in ZOO for motion in MOTION]
+REPLACES = [(family, 'EMIM', 'replace') for family in TRANSFORMERS]
+REPLACES += [('TimeSformer', 'ATA', 'replace')]
+every_swap = pytest.mark.parametrize('family, motion, mode', INSERTS + REPLACES)
+
+
+def tensors(out):
+    """All tensors of a backbone's answer, however nested."""
+    return [out] if isinstance(out, torch.Tensor) else [x for part in out for x in tensors(part)]
+
+
+def same(ours, theirs):
+    pairs = zip(tensors(ours), tensors(theirs), strict=True)
+    return all(torch.equal(a, b) for a, b in pairs)
+
+
+def motion_names(model, original):
+    return set(model.state_dict()) - set(original.state_dict())
+
+
+@pytest.mark.parametrize('family, motion, mode', INSERTS)
+@pytest.mark.parametrize('amp', [False, True], ids=['fp32', 'bf16'])
+def test_inserted_nothing_changes_at_first(plain, swapped, clip, family, motion, mode, amp):
+    original, ours = plain(family), swapped(family, motion, mode)
+    missing, unexpected = ours.load_state_dict(original.state_dict(), strict=False)
+    assert not unexpected and set(missing) == motion_names(ours, original)
+    with torch.no_grad(), torch.autocast('cpu', torch.bfloat16, enabled=amp):
+        assert same(ours(clip(family)), original(clip(family)))
+
+
+@every_swap
+def test_every_parameter_learns(plain, swapped, clip, family, motion, mode):
+    """What has a gradient in the original has one here, and so has every new parameter."""
+    original = plain(family)
+    sum(x.square().mean() for x in tensors(original(clip(family)))).backward()
+    learns = {name for name, p in original.named_parameters() if p.grad is not None}
+    ours = swapped(family, motion, mode, zero_init=False)
+    new = motion_names(ours, original)
+    for name, parameter in ours.named_parameters():
+        if not parameter.any() or (name in new and 'norm' not in name):
+            torch.nn.init.normal_(parameter, std=0.1)
+    out = tensors(ours(clip(family)))
+    assert all(x.isfinite().all() for x in out)
+    sum(x.square().mean() for x in out).backward()
+    for name, parameter in ours.named_parameters():
+        if name in learns | new:
+            assert parameter.grad is not None and parameter.grad.isfinite().all(), name
+        if name in new:
+            assert parameter.grad.any(), name
+
+
+@every_swap
+def test_motion_is_in_use(swapped, clip, family, motion, mode):
+    ours, x = swapped(family, motion, mode, zero_init=False), clip(family)
+    with torch.no_grad():
+        before = tensors(ours(x))
+        for name, parameter in ours.named_parameters():
+            if name.endswith(('proj.bias', 'conv_up.bias')):
+                parameter += 1
+        assert not same(before, ours(x))
+
+
+@every_swap
+def test_save_copy_and_load(swapped, clip, family, motion, mode):
+    ours, x = swapped(family, motion, mode, zero_init=False), clip(family)
+    file = io.BytesIO()
+    torch.save(ours.state_dict(), file)
+    file.seek(0)
+    again = swapped(family, motion, mode, zero_init=False)
+    with torch.no_grad():
+        for parameter in again.parameters():
+            parameter.zero_()
+    again.load_state_dict(torch.load(file, weights_only=True))
+    with torch.no_grad():
+        assert same(again(x), ours(x))
+        assert same(copy.deepcopy(ours)(x), ours(x))  # as EMA does
+
+
+@pytest.mark.parametrize('family, motion, mode', REPLACES)
+def test_replaced_in_bfloat16(swapped, clip, family, motion, mode):
+    ours = swapped(family, motion, mode)
+    with torch.autocast('cpu', torch.bfloat16):
+        out = tensors(ours(clip(family)))
+    sum(x.float().square().mean() for x in out).backward()
+    assert all(x.isfinite().all() for x in out)
+    assert all(p.grad is None or p.grad.isfinite().all() for p in ours.parameters())
+
+
+@pytest.mark.parametrize('family', ['UniFormer', 'VisionTransformer', 'ResNetTSM', 'MViT'])
+def test_identity_survives_init_weights(plain, swapped, clip, family):
+    """MMEngine's init_cfg of a parent initializes our layers too, ours come after it."""
+    ours, original = swapped(family, 'EMIM', 'insert'), plain(family)
+    ours.init_weights()
+    original.load_state_dict(ours.state_dict(), strict=False)
+    with torch.no_grad():
+        assert same(ours(clip(family)), original(clip(family)))
