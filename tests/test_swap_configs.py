@@ -1,10 +1,12 @@
 """configs/emim, m2a, ata: motion modules in MMAction2's own configs."""
 
+import inspect
 import re
 
 import cv2
 import pytest
 import torch
+from mmaction.registry import MODELS
 from mmengine.config import Config
 
 from mmaction_emim.models.surgery.motion_backbone import FAMILIES
@@ -25,8 +27,6 @@ def backbone(cfg):
 
 
 def test_every_family_has_a_config():
-    from mmaction.registry import MODELS
-
     wanted = {cls.__name__ for family in FAMILIES for cls in family.BACKBONES} - {'MobileNetV2'}
     wanted |= {'ResNetTSM', 'TANet', 'MobileNetV2TSM', 'ResNet3dSlowOnly', 'ResNet3dCSN'}
     wanted |= {'ResNet2Plus1d'}
@@ -101,6 +101,8 @@ def test_two_training_steps(run, motion_shapes, frames, tmp_path, path):
     # Nothing may be downloaded here: from scratch.
     if 'pretrained' in cfg.model.backbone.backbone:
         options.append('model.backbone.backbone.pretrained=None')
+    if 'pretrained2d' in inspect.signature(MODELS.get(backbone(cfg))).parameters:
+        options.append('model.backbone.backbone.pretrained2d=False')
     if 'clip_pretrained' in cfg.model.backbone.backbone:
         options.append('model.backbone.backbone.clip_pretrained=False')
     options += ['load_from=None'] if cfg.get('load_from') else []

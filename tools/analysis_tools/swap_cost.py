@@ -30,7 +30,8 @@ def view_shape(cfg: Config) -> tuple[int, ...]:
     steps = {step['type']: step for step in cfg.train_dataloader.dataset.pipeline}
     sample = steps.get('SampleFrames') or steps['UniformSample']
     frames = sample['clip_len'] * sample.get('num_clips', 1)
-    height, width = steps['Resize']['scale']
+    crop = steps.get('RandomCrop')
+    height, width = [crop['size']] * 2 if crop else steps['Resize']['scale']
     if steps['FormatShape']['input_format'] == 'NCHW':
         return (frames, 3, height, width)
     return (1, 3, frames, height, width)
