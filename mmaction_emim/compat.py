@@ -20,6 +20,8 @@ _LOCATIONS = {
     'MODELS': 'mmaction_emim.models',
     'DATASETS': 'mmaction_emim.datasets',
     'TRANSFORMS': 'mmaction_emim.datasets.transforms',
+    'HOOKS': 'mmaction_emim.engine',
+    'OPTIM_WRAPPER_CONSTRUCTORS': 'mmaction_emim.engine',
 }
 
 
@@ -276,3 +278,14 @@ def collect_through_process_group() -> None:
         return collect
 
     _replace(dist, 'collect_results_cpu', gathered)
+
+
+def before_loading(module: torch.nn.Module, hook: Callable) -> None:
+    """``register_load_state_dict_pre_hook``, which torch made public after 2.1.
+
+    ``hook(module, state_dict, prefix, …)`` may change ``state_dict`` in place.
+    """
+    if hasattr(module, 'register_load_state_dict_pre_hook'):
+        module.register_load_state_dict_pre_hook(hook)
+    else:
+        module._register_load_state_dict_pre_hook(hook, with_module=True)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
 from mmaction_emim.datasets.motion_shapes import CLASSES
 
@@ -37,3 +38,65 @@ def motion_shapes(tmp_path_factory, run) -> Path:
     assert done.returncode == 0, done.stderr
     assert len((out / 'train.txt').read_text().splitlines()) == 4 * len(CLASSES)
     return out
+
+
+@pytest.fixture(scope='session')
+def authors_weights() -> Callable[..., dict[str, torch.Tensor]]:
+    """Makes a state dict with the names and shapes that the authors' checkpoints have."""
+
+    def make(
+        depth: list[int],
+        dims: list[int],
+        emim: bool = True,
+        classes: int = 174,
+        w: int = 7,
+        d: int = 64,
+        image: bool = False,
+    ) -> dict[str, torch.Tensor]:
+        shapes: dict[str, tuple[int, ...]] = {}
+
+        def layer(name: str, *weight: int) -> None:
+            if image and len(weight) == 5:
+                weight = (*weight[:2], *weight[3:])
+            shapes.update({f'{name}.weight': weight, f'{name}.bias': weight[:1]})
+
+        def batch_norm(name: str, dim: int) -> None:
+            layer(name, dim)
+            shapes.update({f'{name}.running_mean': (dim,), f'{name}.running_var': (dim,)})
+            shapes[f'{name}.num_batches_tracked'] = ()
+
+        for i, (fan_in, dim) in enumerate(zip([3, *dims], dims, strict=False), start=1):
+            layer(f'patch_embed{i}.norm', dim)
+            layer(f'patch_embed{i}.proj', dim, fan_in, *((3, 4, 4) if i == 1 else (1, 2, 2)))
+        for i, (n, dim) in enumerate(zip(depth, dims, strict=True), start=1):
+            for block in (f'blocks{i}.{j}' for j in range(n)):
+                layer(f'{block}.pos_embed', dim, 1, 3, 3, 3)
+                if i <= 2:
+                    batch_norm(f'{block}.norm1', dim)
+                    layer(f'{block}.conv1', dim, dim, 1, 1, 1)
+                    layer(f'{block}.conv2', dim, dim, 1, 1, 1)
+                    layer(f'{block}.attn', dim, 1, 5, 5, 5)
+                    batch_norm(f'{block}.norm2', dim)
+                    layer(f'{block}.mlp.fc1', 4 * dim, dim, 1, 1, 1)
+                    layer(f'{block}.mlp.fc2', dim, 4 * dim, 1, 1, 1)
+                    continue
+                layer(f'{block}.norm1', dim)
+                if emim and int(block.split('.')[1]) % 2 == 0:
+                    shapes[f'{block}.attn.rpb'] = (dim // d, w, w)
+                layer(f'{block}.attn.qkv', 3 * dim, dim)
+                if f'{block}.attn.rpb' in shapes:
+                    layer(f'{block}.attn.motion_conv.0', 4 * w * w, w * w)
+                    layer(f'{block}.attn.motion_conv.2', d, 4 * w * w)
+                layer(f'{block}.attn.proj', dim, dim)
+                layer(f'{block}.norm2', dim)
+                layer(f'{block}.mlp.fc1', 4 * dim, dim)
+                layer(f'{block}.mlp.fc2', dim, 4 * dim)
+        batch_norm('norm', dims[-1])
+        layer('head', classes, dims[-1])
+        generator = torch.Generator().manual_seed(0)
+        return {
+            name: torch.randn(shape, generator=generator) if shape else torch.tensor(3)
+            for name, shape in shapes.items()
+        }
+
+    return make

@@ -4,3 +4,4 @@ _base_ = 'mmaction::_base_/default_runtime.py'
 custom_imports = dict(imports=['mmaction_emim'], allow_failed_imports=False)
 
 default_hooks = dict(checkpoint=dict(max_keep_ckpts=3))
+custom_hooks = [dict(type='ForeignCheckpointHook')]

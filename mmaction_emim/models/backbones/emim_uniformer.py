@@ -13,6 +13,8 @@ from mmaction.registry import MODELS
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
+from mmaction_emim import compat
+from mmaction_emim.models.checkpoint import adapt_to_backbone
 from mmaction_emim.models.motion import EMIMAttention
 
 ARCHS = {
@@ -155,6 +157,7 @@ class EMIMUniFormer(UniFormer):
                         match_init=match_init,
                     )
                     stage[i] = EMIMBlock(block, attn)
+        compat.before_loading(self, adapt_to_backbone)
         if channels_last:
             self.to(memory_format=torch.channels_last_3d)
 

@@ -1,0 +1,88 @@
+"""Parameters and multiply-accumulates of a recognizer, on tensors without data."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+import torch
+from mmaction.registry import MODELS
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from torch import Tensor, nn
+from torch._subclasses import FakeTensorMode
+from torch.utils.flop_counter import FlopCounterMode
+
+from mmaction_emim.models.motion import EMIMAttention
+
+
+def input_shape(cfg: Config) -> tuple[int, int, int]:
+    """(T, H, W) of one view, from the config's test pipeline; 224 x 224 where nothing crops.
+
+    Raises:
+        ValueError: No step of the pipeline says how many frames a clip has.
+    """
+    T, size = 0, 224
+    for step in cfg.test_dataloader.dataset.pipeline:
+        T = T or step.get('clip_len', 0) * (step.get('num_clips', 1) if _is_2d(cfg.model) else 1)
+        size = step.get('crop_size', size)
+    if not T:
+        raise ValueError('test_dataloader.dataset.pipeline: no step has clip_len; give --shape')
+    H, W = (size, size) if isinstance(size, int) else size
+    return T, H, W
+
+
+def complexity(model_cfg: dict, shape: tuple[int, int, int], run: bool = False) -> tuple[int, int]:
+    """(parameters, multiply-accumulates of one view) of a recognizer.
+
+    Counted are convolutions, linear layers and matrix products, as fvcore does, and w * w products
+    of a query with its window's keys, and again values, in EMIM's attention, whichever way the
+    backend gets them. Norms, activations and softmax are not counted.
+
+    Args:
+        model_cfg: ``model`` of a config.
+        shape: (T, H, W) of the clip.
+        run: Whether to compute on real tensors, for networks whose path depends on values.
+            Defaults to False: seconds and little memory for any size.
+
+    Raises:
+        ValueError: The network cannot take a clip of this shape.
+    """
+    init_default_scope('mmaction')
+    model = MODELS.build({**model_cfg}).eval()
+    T, H, W = shape
+    clip = (1, T, 3, H, W) if _is_2d(model_cfg) else (1, 1, 3, T, H, W)
+    with ExitStack() as stack:
+        stack.enter_context(torch.no_grad())
+        if not run:
+            stack.enter_context(FakeTensorMode(allow_non_fake_inputs=True))
+        windows = stack.enter_context(_count_windows(model))
+        counter = stack.enter_context(FlopCounterMode(display=False))
+        try:
+            model.extract_feat(torch.zeros(clip), stage='head')
+        except RuntimeError as error:
+            raise ValueError(f'a clip of {T} x {H} x {W} does not fit: {error}') from error
+    flops = counter.get_total_flops()
+    return sum(p.numel() for p in model.parameters()), flops // 2 + sum(windows)
+
+
+def _is_2d(model_cfg: dict) -> bool:
+    return model_cfg['type'].endswith('Recognizer2D')
+
+
+@contextmanager
+def _count_windows(model: nn.Module) -> Iterator[list[int]]:
+    """Counts the windows of EMIM's attention; the reference backend has no product to count."""
+    counts: list[int] = []
+
+    def count(module: EMIMAttention, inputs: tuple[Tensor], output: Tensor) -> None:
+        B, T, H, W, C = inputs[0].shape
+        counts.append(2 * B * (T - 1) * H * W * C * module.window**2)
+
+    modules = [module for module in model.modules() if isinstance(module, EMIMAttention)]
+    backends = [module.backend for module in modules]
+    hooks = [module.register_forward_hook(count) for module in modules]
+    for module in modules:
+        module.backend = 'reference'
+    yield counts
+    for module, backend, hook in zip(modules, backends, hooks, strict=True):
+        module.backend = backend
+        hook.remove()

@@ -1,0 +1,125 @@
+"""Parameter groups of UniFormer-like networks: which decay, and how fast each layer learns."""
+
+import re
+from typing import Any
+
+from mmaction.registry import OPTIM_WRAPPER_CONSTRUCTORS
+from mmengine.logging import print_log
+from mmengine.optim import DefaultOptimWrapperConstructor
+from torch import nn
+
+PARAMWISE = {'rpb_decay_mult': 0.0, 'layer_decay_rate': 1.0}
+
+
+@OPTIM_WRAPPER_CONSTRUCTORS.register_module()
+class LayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
+    """Few, named parameter groups, printed as a table.
+
+    One-dimensional parameters (biases, and all of BatchNorm and LayerNorm) have no weight decay,
+    the others the optimizer's. ``paramwise_cfg`` may hold:
+
+    - ``rpb_decay_mult``: Factor on the weight decay of EMIM's relative position bias (``rpb``).
+      0 (default) is what the authors list; 1 is what their released code does.
+    - ``layer_decay_rate``: A layer's learning rate is the optimizer's times this rate to the power
+      of the number of layers behind it. Layers are the stem, each block, and the rest (last norm,
+      head); a stage's patch embedding goes with its first block. Needs a backbone whose blocks are
+      ``blocks1`` to ``blocks4``. Defaults to 1, the same for all.
+
+    Args:
+        optim_wrapper_cfg: MMEngine's, with ``optimizer``.
+        paramwise_cfg: As above. Defaults to None.
+
+    Raises:
+        ValueError: ``paramwise_cfg`` has another key or a value out of range, or the backbone has
+            no such blocks.
+    """
+
+    def __init__(self, optim_wrapper_cfg: dict, paramwise_cfg: dict | None = None) -> None:
+        options = {**PARAMWISE, **(paramwise_cfg or {})}
+        for name, value in options.items():
+            if name not in PARAMWISE:
+                raise ValueError(
+                    f'optim_wrapper.paramwise_cfg: got {name!r}; accepted are {list(PARAMWISE)}'
+                )
+            if not isinstance(value, (int, float)) or value < 0:
+                raise ValueError(
+                    f'optim_wrapper.paramwise_cfg: {name} must be a number >= 0, got {value!r}'
+                )
+        if not 0 < options['layer_decay_rate'] <= 1:
+            raise ValueError(
+                'optim_wrapper.paramwise_cfg: layer_decay_rate must be in (0, 1], '
+                f'got {options["layer_decay_rate"]}'
+            )
+        super().__init__(optim_wrapper_cfg, options)
+
+    def add_params(self, params: list[dict], module: nn.Module, **kwargs: Any) -> None:
+        """Append the groups of ``module``, the whole model, to ``params``; frozen ones are left."""
+        rate, decay = self.paramwise_cfg['layer_decay_rate'], self.base_wd or 0.0
+        layers = _layers(module) if rate != 1 else {}
+        groups: dict[tuple, dict] = {}
+        for name, parameter in module.named_parameters():
+            if not parameter.requires_grad:
+                continue
+            kind, mult = 'decay', 1.0
+            if parameter.ndim == 1:
+                kind, mult = 'no_decay', 0.0
+            elif name.split('.')[-1] == 'rpb':
+                kind, mult = 'rpb', self.paramwise_cfg['rpb_decay_mult']
+            layer = layers.get(name, 0)
+            if (kind, layer) not in groups:
+                groups[kind, layer] = dict(
+                    params=[],
+                    param_names=[],
+                    name=kind if rate == 1 else f'{kind}, layer {layer}',
+                    weight_decay=decay * mult,
+                    lr=self.base_lr * rate ** (max(layers.values(), default=0) - layer),
+                )
+            groups[kind, layer]['params'].append(parameter)
+            groups[kind, layer]['param_names'].append(name)
+        params += [groups[key] for key in sorted(groups, key=lambda key: (key[1], key[0]))]
+        print_log('Parameter groups\n' + group_table(params), logger='current')
+        for group in params:
+            del group['param_names']
+
+
+def group_table(groups: list[dict]) -> str:
+    """A text table of parameter groups: name, lr, weight decay, tensors, parameters, the first."""
+    rows = [('group', 'lr', 'weight decay', 'tensors', 'parameters', 'such as')]
+    for group in groups:
+        rows.append(
+            (
+                group['name'],
+                f'{group["lr"]:.3g}',
+                f'{group["weight_decay"]:.3g}',
+                f'{len(group["params"])}',
+                f'{sum(p.numel() for p in group["params"]):,}',
+                group['param_names'][0],
+            )
+        )
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ['  '.join(f'{x:<{w}}' for x, w in zip(row, widths, strict=True)) for row in rows]
+    return '\n'.join(line.rstrip() for line in lines)
+
+
+def _layers(model: nn.Module) -> dict[str, int]:
+    """Layer of each parameter: 0 the stem, 1 to N the blocks, N + 1 the rest."""
+    names = [name for name, _ in model.named_parameters()]
+    places = [re.search(r'\bblocks([1-4])\.(\d+)\.', name) for name in names]
+    blocks = sorted({(int(place[1]), int(place[2])) for place in places if place})
+    if not blocks:
+        raise ValueError(
+            'optim_wrapper.paramwise_cfg: layer_decay_rate needs a backbone with blocks1 to '
+            f'blocks4, as EMIMUniFormer; {type(model).__name__} has none'
+        )
+    number = {block: i for i, block in enumerate(blocks, start=1)}
+    layers = {}
+    for name, place in zip(names, places, strict=True):
+        embed = re.search(r'\bpatch_embed([1-4])\.', name)
+        if place:
+            layers[name] = number[int(place[1]), int(place[2])]
+        elif embed:
+            stage = int(embed[1])
+            layers[name] = 0 if stage == 1 else min(n for (s, _), n in number.items() if s >= stage)
+        else:
+            layers[name] = len(blocks) + 1
+    return layers
