@@ -173,7 +173,7 @@ def wrap_ddp_without_cuda() -> None:
     from mmengine.model import MMDistributedDataParallel
 
     def without_device_ids(original: Callable) -> Callable:
-        def init(self: Any, module: torch.nn.Module, *args: Any, **kwargs: Any) -> None:
+        def init(self: Any, module: nn.Module, *args: Any, **kwargs: Any) -> None:
             kwargs['device_ids'] = None
             original(self, module, *args, **kwargs)
 
@@ -280,7 +280,7 @@ def collect_through_process_group() -> None:
     _replace(dist, 'collect_results_cpu', gathered)
 
 
-def before_loading(module: torch.nn.Module, hook: Callable) -> None:
+def before_loading(module: nn.Module, hook: Callable) -> None:
     """``register_load_state_dict_pre_hook``, which torch made public after 2.1.
 
     ``hook(module, state_dict, prefix, …)`` may change ``state_dict`` in place.

@@ -68,7 +68,8 @@ def step(pipeline, key):
 
 
 def test_the_table_is_whole():
-    assert {path.stem for path in CONFIGS.glob('*.py')} == set(ROWS)
+    swaps = {path for path in CONFIGS.glob('*.py') if 'MotionBackbone' in path.read_text()}
+    assert {path.stem for path in set(CONFIGS.glob('*.py')) - swaps} == set(ROWS)
 
 
 def test_learning_rate(recipe):

@@ -77,7 +77,7 @@ def adapt_to_backbone(
         ValueError: A checkpoint for the backbone alone has no weight of it.
     """
     own = backbone.state_dict()
-    if False and own.keys().isdisjoint(state_dict):
+    if not prefix and own.keys().isdisjoint(state_dict):
         weights = to_authors(weights_of(state_dict))
         if own.keys().isdisjoint(weights):
             raise ValueError(
