@@ -8,6 +8,7 @@ import pytest
 import torch
 from mmaction.registry import MODELS
 from mmengine.config import Config
+from mmengine.registry import init_default_scope
 
 from mmaction_emim.models.surgery.motion_backbone import FAMILIES
 
@@ -135,6 +136,7 @@ def test_two_training_steps(train, path):
     checkpoint = torch.load(work / 'epoch_1.pth', weights_only=True)
     assert all(x.isfinite().all() for x in checkpoint['state_dict'].values())
     optimized = sum(len(group['params']) for group in checkpoint['optimizer']['param_groups'])
+    init_default_scope('mmaction')
     model = MODELS.build(Config.fromfile(work / path.name).model)  # as it was trained
     trained = sum(p.requires_grad for p in model.parameters())
     assert optimized >= trained
