@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from mmaction.registry import MODELS, PARAM_SCHEDULERS
+from mmaction.registry import MODELS, PARAM_SCHEDULERS, TRANSFORMS
 from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import init_default_scope
@@ -65,6 +65,10 @@ def recipe(request):
 
 def step(pipeline, key):
     return next(step for step in pipeline if key in step)
+
+
+def step_of(pipeline, kind):
+    return next(step for step in pipeline if step['type'] == kind)
 
 
 def test_the_table_is_whole():
@@ -140,6 +144,14 @@ def test_frames_views_and_augmentation(recipe):
     crop = step(train, 'area_range')
     assert (crop['area_range'], crop['aspect_ratio_range']) == ((0.08, 1.0), (3 / 4, 4 / 3))
     assert any(step['type'] == 'Flip' for step in train) == ('kinetics' in cfg.data_root)
+    augment = TRANSFORMS.build(step_of(train, 'RandAugment'))
+    assert (augment.magnitude, augment.num_layers, augment.magnitude_std) == (7, 4, 0.5)
+    erasing = step_of(train, 'RandomErasing')
+    assert (erasing.erase_prob, erasing.mode) == (0.25, 'rand')
+    assert erasing.fill_color == cfg.model.data_preprocessor.mean[0]
+    assert erasing.fill_std == cfg.model.data_preprocessor.std[0]
+    assert cfg.train_dataloader.dataset.num_repeats == 2
+    assert cfg.train_dataloader.collate_fn.type == 'repeat_pseudo_collate'
 
     blending = cfg.model.data_preprocessor.blending
     classes = cfg.train_dataloader.dataset.num_classes

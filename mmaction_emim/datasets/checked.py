@@ -1,6 +1,7 @@
 """MMAction2's video and raw-frame datasets that check their list and name a clip that fails."""
 
 import os.path as osp
+from copy import deepcopy
 from typing import Any
 
 from mmaction.datasets import RawframeDataset, VideoDataset
@@ -13,9 +14,18 @@ class ClipError(RuntimeError):
 
 
 class _Checked:
-    """Mixin: a strict reader of annotation lists, and errors that name the clip."""
+    """Mixin: a strict reader of annotation lists, repeats, and errors that name the clip."""
 
     columns: tuple[str, ...]  # of a line; the last is the label
+
+    def __init__(self, *args: Any, num_repeats: int = 1, **kwargs: Any) -> None:
+        if not isinstance(num_repeats, int) or num_repeats < 1:
+            raise ValueError(
+                f'{type(self).__name__}: num_repeats must be an integer of 1 or more, '
+                f'got {num_repeats!r}'
+            )
+        self.num_repeats = num_repeats
+        super().__init__(*args, **kwargs)
 
     def _read_list(self, delimiter: str) -> list[dict]:
         if not exists(self.ann_file):
@@ -52,13 +62,13 @@ class _Checked:
         return row
 
     def prepare_data(self, idx: int) -> Any:
-        """One clip through the pipeline.
+        """One clip through the pipeline; with repeats, a list of so many.
 
         Raises:
             ClipError: The pipeline failed; the message names the clip and the cause.
         """
         try:
-            return super().prepare_data(idx)
+            return super().prepare_data(idx) if self.num_repeats == 1 else self._repeat(idx)
         except Exception as error:
             info = self.get_data_info(idx)
             clip = info.get('filename') or info.get('frame_dir')
@@ -68,13 +78,29 @@ class _Checked:
                 f'{type(error).__name__}: {cause}'
             ) from error
 
+    def _repeat(self, idx: int) -> list[dict]:
+        """Decode once, augment ``num_repeats`` times."""
+        steps = self.pipeline.transforms
+        decoded = [i for i, step in enumerate(steps) if type(step).__name__.endswith('Decode')]
+        if not decoded:
+            raise ValueError('num_repeats: no step of the pipeline decodes')
+        split = decoded[-1] + 1
+        results = self.get_data_info(idx)
+        for step in steps[:split]:
+            results = step(results)
+        repeats = [*(deepcopy(results) for _ in range(self.num_repeats - 1)), results]
+        for step in steps[split:]:
+            repeats = [step(repeat) for repeat in repeats]
+        return repeats
+
 
 @DATASETS.register_module()
 class CheckedVideoDataset(_Checked, VideoDataset):
     """:class:`mmaction.datasets.VideoDataset` with its list checked.
 
     Takes the same arguments. A path may hold spaces. With ``num_classes`` every label must be
-    below it.
+    below it. ``num_repeats`` (default 1) is repeated augmentation: each clip is decoded once and
+    augmented so often; its dataloader needs ``collate_fn=dict(type='repeat_pseudo_collate')``.
 
     Raises:
         FileNotFoundError: ``ann_file`` does not exist.
@@ -96,7 +122,8 @@ class CheckedVideoDataset(_Checked, VideoDataset):
 class CheckedRawframeDataset(_Checked, RawframeDataset):
     """:class:`mmaction.datasets.RawframeDataset` with its list checked.
 
-    Takes the same arguments. With ``num_classes`` every label must be below it.
+    Takes the same arguments. With ``num_classes`` every label must be below it. ``num_repeats`` as
+    in :class:`CheckedVideoDataset`.
 
     Raises:
         FileNotFoundError: ``ann_file`` does not exist.

@@ -1,4 +1,6 @@
+import numpy as np
 import pytest
+from mmaction.datasets.transforms import DecordDecode
 from mmengine.registry import init_default_scope
 
 from mmaction_emim.datasets import CheckedRawframeDataset, CheckedVideoDataset
@@ -72,3 +74,29 @@ def test_raw_frames(tmp_path):
     (tmp_path / 'list.txt').write_text('7 thirty 2\n')
     with pytest.raises(ValueError, match='list.txt:1: total_frames must be an integer'):
         CheckedRawframeDataset('list.txt', [], data_root=str(tmp_path))
+
+
+def test_repeats_decode_once_and_augment_apart(motion_shapes, monkeypatch):
+    init_default_scope('mmaction')
+    np.random.seed(0)
+    decoded = []
+    decode = DecordDecode.transform
+    monkeypatch.setattr(
+        DecordDecode, 'transform', lambda *a: decoded.append(1) or decode(*a)
+    )  # counts, then decodes
+    pipeline = [*DECODE, dict(type='RandAugment', prob=1.0)]
+    options = dict(data_root=str(motion_shapes), num_classes=12, num_repeats=2)
+    data = CheckedVideoDataset('train.txt', pipeline, **options)
+    pairs = [data[i] for i in range(8)]
+    assert len(decoded) == 8
+    for first, second in pairs:
+        assert first['frame_inds'].tolist() == second['frame_inds'].tolist()
+        assert (first['filename'], first['label']) == (second['filename'], second['label'])
+    same = [np.array_equal(a['imgs'], b['imgs']) for a, b in pairs]
+    assert sum(same) < 3  # two draws may agree
+
+
+@pytest.mark.parametrize('num_repeats', [0, 1.5])
+def test_refuses_repeats(tmp_path, num_repeats):
+    with pytest.raises(ValueError, match='num_repeats must be an integer of 1 or more'):
+        videos(tmp_path, 'a.mp4 0', num_repeats=num_repeats)

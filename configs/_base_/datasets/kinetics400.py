@@ -12,10 +12,11 @@ train_pipeline = [
         out_of_bound_opt='repeat_last',
     ),
     dict(type='DecordDecode'),
+    dict(type='RandAugment'),
     dict(type='RandomResizedCrop', area_range=(0.08, 1.0), aspect_ratio_range=(3 / 4, 4 / 3)),
     dict(type='Resize', scale=(224, 224), keep_ratio=False),
     dict(type='Flip', flip_ratio=0.5),
-    dict(type='RandomErasing', erase_prob=0.25, mode='rand'),
+    dict(type='RandomErasing', erase_prob=0.25, mode='rand', fill_color=114.75, fill_std=57.375),
     dict(type='FormatShape', input_format='NCTHW'),
     dict(type='PackActionInputs'),
 ]
@@ -57,12 +58,14 @@ train_dataloader = dict(
     num_workers=8,
     persistent_workers=True,
     sampler=dict(type='DefaultSampler', shuffle=True),
+    collate_fn=dict(type='repeat_pseudo_collate'),
     dataset=dict(
         type='CheckedVideoDataset',
         data_root=data_root,
         ann_file='kinetics400_train_list_videos.txt',
         data_prefix=dict(video='videos_train'),
         num_classes=num_classes,
+        num_repeats=2,  # repeated augmentation: a batch holds each clip twice
         pipeline=train_pipeline,
     ),
 )

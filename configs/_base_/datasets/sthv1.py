@@ -5,9 +5,10 @@ num_classes = 174
 train_pipeline = [
     dict(type='UniformSample', clip_len=16),
     dict(type='RawFrameDecode'),
+    dict(type='RandAugment'),
     dict(type='RandomResizedCrop', area_range=(0.08, 1.0), aspect_ratio_range=(3 / 4, 4 / 3)),
     dict(type='Resize', scale=(224, 224), keep_ratio=False),
-    dict(type='RandomErasing', erase_prob=0.25, mode='rand'),
+    dict(type='RandomErasing', erase_prob=0.25, mode='rand', fill_color=114.75, fill_std=57.375),
     dict(type='FormatShape', input_format='NCTHW'),
     dict(type='PackActionInputs'),
 ]
@@ -33,6 +34,7 @@ train_dataloader = dict(
     num_workers=8,
     persistent_workers=True,
     sampler=dict(type='DefaultSampler', shuffle=True),
+    collate_fn=dict(type='repeat_pseudo_collate'),
     dataset=dict(
         type='CheckedRawframeDataset',
         data_root=data_root,
@@ -41,6 +43,7 @@ train_dataloader = dict(
         num_classes=num_classes,
         filename_tmpl='{:05}.jpg',
         start_index=1,
+        num_repeats=2,  # repeated augmentation: a batch holds each clip twice
         pipeline=train_pipeline,
     ),
 )
