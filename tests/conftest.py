@@ -3,6 +3,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import cv2
 import pytest
 import torch
 
@@ -38,6 +39,26 @@ def motion_shapes(tmp_path_factory, run) -> Path:
     assert done.returncode == 0, done.stderr
     assert len((out / 'train.txt').read_text().splitlines()) == 4 * len(CLASSES)
     return out
+
+
+@pytest.fixture(scope='session')
+def frames(motion_shapes) -> Path:
+    """The first clips of MotionShapes as folders of JPEG frames, and a list of them."""
+    lines = (motion_shapes / 'train.txt').read_text().splitlines()[:2]
+    told = []
+    for i, line in enumerate(lines):
+        path, label = line.split()
+        folder = motion_shapes / 'rawframes' / str(i)
+        folder.mkdir(parents=True, exist_ok=True)
+        video = cv2.VideoCapture(str(motion_shapes / path))
+        count = 0
+        while (read := video.read())[0]:
+            count += 1
+            cv2.imwrite(str(folder / f'{count:05}.jpg'), read[1])
+        assert count > 8
+        told.append(f'{i} {count} {label}\n')
+    (motion_shapes / 'frames.txt').write_text(''.join(told))
+    return motion_shapes / 'frames.txt'
 
 
 @pytest.fixture(scope='session')

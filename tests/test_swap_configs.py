@@ -3,7 +3,6 @@
 import inspect
 import re
 
-import cv2
 import pytest
 import torch
 from mmaction.registry import MODELS
@@ -13,6 +12,7 @@ from mmengine.registry import init_default_scope
 from mmaction_emim.models.surgery.motion_backbone import FAMILIES
 
 from .conftest import ROOT
+from .training import data_overrides
 
 CONFIGS = sorted(
     path
@@ -57,24 +57,18 @@ def test_only_the_swap_is_said(path):
     )
 
 
-@pytest.fixture(scope='module')
-def frames(motion_shapes):
-    """The first clips of MotionShapes as folders of JPEG frames, and a list of them."""
-    lines = (motion_shapes / 'train.txt').read_text().splitlines()[:TWO_STEPS]
-    told = []
-    for i, line in enumerate(lines):
-        path, label = line.split()
-        folder = motion_shapes / 'rawframes' / str(i)
-        folder.mkdir(parents=True, exist_ok=True)
-        video = cv2.VideoCapture(str(motion_shapes / path))
-        count = 0
-        while (read := video.read())[0]:
-            count += 1
-            cv2.imwrite(str(folder / f'{count:05}.jpg'), read[1])
-        assert count > 8
-        told.append(f'{i} {count} {label}\n')
-    (motion_shapes / 'frames.txt').write_text(''.join(told))
-    return motion_shapes / 'frames.txt'
+def from_scratch(cfg):
+    """Options that leave out all that would be downloaded."""
+    inner, options = cfg.model.backbone.backbone, []
+    if 'pretrained' in inner:
+        options.append('model.backbone.backbone.pretrained=None')
+    if 'init_cfg' in inner:
+        options.append('model.backbone.backbone.init_cfg=[]')
+    if 'pretrained2d' in inspect.signature(MODELS.get(backbone(cfg))).parameters:
+        options.append('model.backbone.backbone.pretrained2d=False')
+    if 'clip_pretrained' in inner:
+        options.append('model.backbone.backbone.clip_pretrained=False')
+    return options + (['load_from=None'] if cfg.get('load_from') else [])
 
 
 @pytest.fixture
@@ -82,8 +76,9 @@ def train(run, motion_shapes, frames, tmp_path):
     """Call tools/train.py on a shipped config, with data paths and sizes overridden."""
 
     def train(path, *arguments, epochs=1, work='work'):
-        options = overrides(path, motion_shapes, frames, tmp_path)
-        options.append(f'train_cfg.max_epochs={epochs}')
+        cfg = Config.fromfile(path)
+        options = data_overrides(cfg, motion_shapes, frames, tmp_path, TWO_STEPS)
+        options += from_scratch(cfg) + [f'train_cfg.max_epochs={epochs}']
         work = tmp_path / work
         done = run(
             'tools/train.py',
@@ -93,37 +88,6 @@ def train(run, motion_shapes, frames, tmp_path):
         return done.stdout, work
 
     return train
-
-
-def overrides(path, motion_shapes, frames, folder):
-    cfg = Config.fromfile(path)
-    raw = 'Rawframe' in cfg.train_dataloader.dataset.type
-    lines = (motion_shapes / 'train.txt').read_text().splitlines(keepends=True)[:TWO_STEPS]
-    (folder / 'train.txt').write_text(frames.read_text() if raw else ''.join(lines))
-    (folder / 'val.txt').write_text((folder / 'train.txt').read_text().splitlines()[0] + '\n')
-    kind, prefix = ('img', motion_shapes / 'rawframes') if raw else ('video', motion_shapes)
-    options = ['default_hooks.logger.interval=1', 'randomness.seed=0']
-    for split, list_name in (('train', 'train'), ('val', 'val'), ('test', 'val')):
-        loader = f'{split}_dataloader'
-        options += [
-            f'{loader}.dataset.ann_file={folder / list_name}.txt',
-            f'{loader}.dataset.data_prefix.{kind}={prefix}',
-            f'{loader}.batch_size=1',
-            f'{loader}.num_workers=0',
-            f'{loader}.persistent_workers=False',
-        ]
-        if cfg[loader].dataset.get('data_root'):
-            options.append(f'{loader}.dataset.data_root={motion_shapes}')
-    # Nothing may be downloaded here: from scratch.
-    if 'pretrained' in cfg.model.backbone.backbone:
-        options.append('model.backbone.backbone.pretrained=None')
-    if 'init_cfg' in cfg.model.backbone.backbone:
-        options.append('model.backbone.backbone.init_cfg=[]')
-    if 'pretrained2d' in inspect.signature(MODELS.get(backbone(cfg))).parameters:
-        options.append('model.backbone.backbone.pretrained2d=False')
-    if 'clip_pretrained' in cfg.model.backbone.backbone:
-        options.append('model.backbone.backbone.clip_pretrained=False')
-    return options + (['load_from=None'] if cfg.get('load_from') else [])
 
 
 @pytest.mark.slow
