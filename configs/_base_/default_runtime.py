@@ -4,4 +4,8 @@ _base_ = 'mmaction::_base_/default_runtime.py'
 custom_imports = dict(imports=['mmaction_emim'], allow_failed_imports=False)
 
 default_hooks = dict(checkpoint=dict(max_keep_ckpts=3))
-custom_hooks = [dict(type='ForeignCheckpointHook')]
+custom_hooks = [
+    dict(type='ForeignCheckpointHook'),
+    dict(type='EpochSeedHook'),
+    dict(type='ThroughputHook'),
+]

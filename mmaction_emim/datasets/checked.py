@@ -1,9 +1,12 @@
 """MMAction2's video and raw-frame datasets that check their list and name a clip that fails."""
 
 import os.path as osp
+import random
 from copy import deepcopy
 from typing import Any
 
+import numpy as np
+import torch
 from mmaction.datasets import RawframeDataset, VideoDataset
 from mmaction.registry import DATASETS
 from mmengine.fileio import exists, list_from_file
@@ -25,6 +28,7 @@ class _Checked:
                 f'got {num_repeats!r}'
             )
         self.num_repeats = num_repeats
+        self._epoch_seed = torch.full((1,), -1).share_memory_()  # workers see it change
         super().__init__(*args, **kwargs)
 
     def _read_list(self, delimiter: str) -> list[dict]:
@@ -61,12 +65,20 @@ class _Checked:
             )
         return row
 
+    def set_epoch(self, seed: int) -> None:
+        """From now on the draws of a clip's transforms depend on ``seed`` and the clip alone."""
+        self._epoch_seed.fill_(seed)
+
     def prepare_data(self, idx: int) -> Any:
         """One clip through the pipeline; with repeats, a list of so many.
 
         Raises:
             ClipError: The pipeline failed; the message names the clip and the cause.
         """
+        if (seed := int(self._epoch_seed)) >= 0 and not self.test_mode:
+            draws = np.random.SeedSequence((seed, idx)).generate_state(2)
+            np.random.seed(draws[0])
+            random.seed(int(draws[1]))
         try:
             return super().prepare_data(idx) if self.num_repeats == 1 else self._repeat(idx)
         except Exception as error:

@@ -11,6 +11,8 @@ import mmaction
 import pytest
 import torch
 
+from ..conftest import ROOT
+
 CONFIG = 'configs/emim_motionshapes.py'
 UPSTREAM = Path(mmaction.__file__).parent / '.mim' / 'tools' / 'train.py'
 
@@ -67,6 +69,32 @@ def test_resume_and_the_runner_in_the_wheel(trained, run, motion_shapes, tmp_pat
     assert done.returncode == 0, done.stderr
     assert 'resumed epoch: 1' in done.stdout + done.stderr
     assert (work / 'epoch_2.pth').exists()
+
+
+@pytest.mark.slow
+def test_resumed_is_as_never_stopped(run, motion_shapes, tmp_path):
+    def train(work, epochs, *arguments):
+        options = [*arguments, *overrides(motion_shapes, epochs)]
+        config = tmp_path / 'augmented.py'
+        config.write_text(f"""
+_base_ = '{ROOT / CONFIG}'
+model = dict(backbone=dict(drop_path_rate=0.2))
+train_pipeline = [*_base_.train_pipeline]
+train_pipeline.insert(3, dict(type='RandAugment'))
+train_dataloader = dict(
+    collate_fn=dict(type='repeat_pseudo_collate'),
+    dataset=dict(num_repeats=2, pipeline=train_pipeline),
+)
+""")
+        done = run('tools/train.py', str(config), '--work-dir', str(tmp_path / work), *options)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    train('whole', 2, '--seed', '5')
+    train('halves', 1, '--seed', '5')
+    assert 'clips_per_s:' in train('halves', 2, '--resume')  # the seed is the checkpoint's
+    whole, halves = (weights(tmp_path / work, epoch=2) for work in ('whole', 'halves'))
+    assert all(torch.equal(whole[name], halves[name]) for name in whole)
 
 
 @pytest.mark.slow

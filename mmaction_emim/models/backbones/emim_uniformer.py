@@ -3,7 +3,9 @@
 Source: arXiv 2510.18705; UniFormer by subclassing ``mmaction.models.backbones.uniformer``.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
 from inspect import signature
 from typing import Any
 
@@ -12,6 +14,7 @@ from mmaction.models.backbones.uniformer import SABlock, UniFormer
 from mmaction.registry import MODELS
 from mmengine.model import BaseModule
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from mmaction_emim import compat
 from mmaction_emim.models.checkpoint import adapt_to_backbone
@@ -74,6 +77,8 @@ class EMIMUniFormer(UniFormer):
         channels_last: Whether convolutions keep channels last, as tokens do, which saves
             transposes; on a CPU a training step of the tiny network took a quarter less.
             Defaults to False.
+        with_cp: Stages, from 1, whose activations are recomputed in the backward instead of kept.
+            Defaults to none.
         pretrained2d: As UniFormer's, but False by default: with True and no ``pretrained``
             upstream skips ``init_cfg``.
         **kwargs: UniFormer's other arguments (``drop_path_rate``, ``init_cfg``…).
@@ -96,6 +101,7 @@ class EMIMUniFormer(UniFormer):
         temporal_stride: int = 1,
         spatial_stride: int = 4,
         channels_last: bool = False,
+        with_cp: Sequence[int] = (),
         pretrained2d: bool = False,
         **kwargs: Any,
     ) -> None:
@@ -157,9 +163,40 @@ class EMIMUniFormer(UniFormer):
                         match_init=match_init,
                     )
                     stage[i] = EMIMBlock(block, attn)
+        _recompute(self, with_cp)
         compat.before_loading(self, adapt_to_backbone)
         if channels_last:
             self.to(memory_format=torch.channels_last_3d)
+
+
+def _recompute(backbone: UniFormer, stages: Sequence[int]) -> None:
+    """Checkpoint each block of the stages."""
+    if isinstance(stages, int) or not set(stages) <= {1, 2, 3, 4}:
+        raise ValueError(f'EMIMUniFormer: with_cp: give stages from 1 to 4, got {stages!r}')
+    for stage in stages:
+        for block in getattr(backbone, f'blocks{stage}'):
+            block.forward = partial(
+                checkpoint,
+                block.forward,
+                use_reentrant=False,
+                context_fn=partial(_with_statistics_kept, block),
+            )
+
+
+def _with_statistics_kept(block: nn.Module) -> tuple[AbstractContextManager, ...]:
+    """Contexts of forward and recomputation; the latter must not update BatchNorm again."""
+    norms = [m for m in block.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+    return nullcontext(), _momentum(norms, 0.0)
+
+
+@contextmanager
+def _momentum(norms: Sequence[nn.Module], momentum: float) -> Iterator[None]:
+    before = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.momentum = momentum
+    yield
+    for norm, was in zip(norms, before, strict=True):
+        norm.momentum = was
 
 
 def _per_stage(name: str, value: Any, kind: type) -> Sequence:
