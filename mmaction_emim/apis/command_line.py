@@ -14,6 +14,9 @@ import mmaction
 from mmengine.config import Config
 from mmengine.runner import Runner
 
+# Optional keys that the Runner reads from the config itself.
+READ_BY_RUNNER = ('auto_scale_lr', 'model_wrapper_cfg', 'sync_bn')
+
 
 def load_upstream_tool(name: str) -> ModuleType:
     """MMAction2's own ``tools/NAME.py``, from its wheel or its checkout.
@@ -40,7 +43,7 @@ def check_overrides(cfg: Config, overrides: dict | None) -> None:
     Raises:
         ValueError: Names the key and the closest known ones.
     """
-    known = {*cfg.keys(), *inspect.signature(Runner.__init__).parameters, 'auto_scale_lr'}
+    known = {*cfg.keys(), *inspect.signature(Runner.__init__).parameters, *READ_BY_RUNNER}
     for key in overrides or {}:
         top = key.split('.')[0]
         if top not in known:

@@ -98,6 +98,42 @@ train_dataloader = dict(
 
 
 @pytest.mark.slow
+def test_switches_of_long_runs(run, motion_shapes, tmp_path):
+    """Those of docs/training.md, together; two iterations make a step."""
+    config = tmp_path / 'long.py'
+    config.write_text(f"""
+_base_ = '{ROOT / CONFIG}'
+model = dict(backbone=dict(with_cp=[3]))
+optim_wrapper = dict(accumulative_counts=2)
+custom_hooks = [*_base_.custom_hooks, dict(type='EMAHook', momentum=0.5)]
+auto_scale_lr = dict(base_batch_size=32)
+""")
+    work, switches = tmp_path / 'work', ('--amp', '--auto-scale-lr')
+    options = [*switches, '--work-dir', str(work), *overrides(motion_shapes)]
+    done = run('tools/train.py', str(config), *options)
+    assert done.returncode == 0, done.stderr
+    checkpoint = torch.load(work / 'epoch_1.pth', weights_only=True)
+    assert checkpoint['optimizer']['state'][0]['step'] == 2  # 48 clips, 16 at a time: 2 and 1
+    assert checkpoint['optimizer']['param_groups'][0]['initial_lr'] == 1.5e-3
+    ema = {k.removeprefix('module.'): v for k, v in checkpoint['ema_state_dict'].items()}
+    assert any(not torch.equal(v, ema[k]) for k, v in checkpoint['state_dict'].items())
+
+
+@pytest.mark.slow
+def test_compiled_backbone(run, motion_shapes, tmp_path):
+    """Through the real runner, without a graph break, and its checkpoint has the usual names."""
+    config = tmp_path / 'compiled.py'
+    hook = "dict(type='CompileBackboneHook', backend='aot_eager', fullgraph=True)"
+    config.write_text(
+        f"_base_ = '{ROOT / CONFIG}'\ncustom_hooks = [*_base_.custom_hooks, {hook}]\n"
+    )
+    options = ['--work-dir', str(tmp_path / 'work'), *overrides(motion_shapes)]
+    done = run('tools/train.py', str(config), *options)
+    assert done.returncode == 0, done.stderr
+    assert 'backbone.blocks3.0.attn.qkv.weight' in weights(tmp_path / 'work')
+
+
+@pytest.mark.slow
 def test_two_processes_give_the_single_process_metric(trained, run, motion_shapes, tmp_path):
     # 23 clips in batches of 4: neither process nor batches come out even.
     lines = (motion_shapes / 'test.txt').read_text().splitlines(keepends=True)
