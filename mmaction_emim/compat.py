@@ -38,6 +38,11 @@ def apply_to_models() -> None:
     float_scores()
 
 
+def apply_to_transforms() -> None:
+    """Close the gap inside transforms; called when ``mmaction_emim.datasets.transforms`` loads."""
+    negative_hue_shift()
+
+
 def register_lazily() -> None:
     """Have MMAction2's registries import our modules when they first look something up.
 
@@ -222,6 +227,27 @@ def float_scores() -> None:
         return loss_by_feat
 
     _replace(BaseHead, 'loss_by_feat', in_float32)
+
+
+def negative_hue_shift() -> None:
+    """``ColorJitter`` adds a negative shift to uint8 hues: OverflowError in numpy 2.
+
+    (No upstream issue found.) Cure: the same sum in int16.
+    """
+    import cv2
+    import numpy as np
+    from mmaction.datasets.transforms import ColorJitter
+
+    def adjust_hue(img: np.ndarray, factor: float) -> np.ndarray:
+        img = np.clip(img, 0, 255).astype(np.uint8)
+        hsv = cv2.cvtColor(img, cv2.COLOR_RGB2HSV)
+        hsv[..., 0] = (hsv[..., 0].astype(np.int16) + int(factor * 255)) % 180
+        return cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB).astype(np.float32)
+
+    try:
+        ColorJitter.adjust_hue(np.zeros((1, 1, 3)), -0.1)
+    except OverflowError:
+        ColorJitter.adjust_hue = staticmethod(adjust_hue)
 
 
 def collect_through_process_group() -> None:

@@ -103,6 +103,8 @@ def test_two_training_steps(run, motion_shapes, frames, tmp_path, path):
         options.append('model.backbone.backbone.pretrained=None')
     if 'pretrained2d' in inspect.signature(MODELS.get(backbone(cfg))).parameters:
         options.append('model.backbone.backbone.pretrained2d=False')
+    if 'init_cfg' in cfg.model.backbone.backbone:
+        options.append('model.backbone.backbone.init_cfg=[]')
     if 'clip_pretrained' in cfg.model.backbone.backbone:
         options.append('model.backbone.backbone.clip_pretrained=False')
     options += ['load_from=None'] if cfg.get('load_from') else []

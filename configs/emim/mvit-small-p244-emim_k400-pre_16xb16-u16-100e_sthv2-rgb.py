@@ -12,3 +12,12 @@ model = dict(
         stages=[3],
     )
 )
+
+# Upstream's PytorchVideoWrapper needs a package that is no longer kept up.
+train_pipeline = [
+    dict(type='RandAugment', magnitude=7, num_layers=4)
+    if step['type'] == 'PytorchVideoWrapper'
+    else step
+    for step in _base_.train_pipeline
+]
+train_dataloader = dict(dataset=dict(pipeline=train_pipeline))

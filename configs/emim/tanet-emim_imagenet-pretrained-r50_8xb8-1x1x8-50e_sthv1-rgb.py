@@ -13,3 +13,6 @@ model = dict(
         stages=[3],
     )
 )
+
+# Upstream's constructor for TSM refuses the LayerNorm of EMIM.
+optim_wrapper = dict(constructor='DefaultOptimWrapperConstructor', paramwise_cfg=None)

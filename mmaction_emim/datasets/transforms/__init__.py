@@ -1,5 +1,10 @@
 """Transforms, registered in MMAction2's ``TRANSFORMS``."""
 
-from .frame_order import FrameOrder
+from mmaction_emim import compat
 
-__all__ = ['FrameOrder']
+from .frame_order import FrameOrder
+from .rand_augment import RandAugment
+
+compat.apply_to_transforms()
+
+__all__ = ['FrameOrder', 'RandAugment']
