@@ -19,6 +19,8 @@ _LOCATIONS = {
     'MODELS': 'mmaction_emim.models',
     'DATASETS': 'mmaction_emim.datasets',
     'TRANSFORMS': 'mmaction_emim.datasets.transforms',
+    'HOOKS': 'mmaction_emim.engine',
+    'METRICS': 'mmaction_emim.evaluation',
 }
 
 

@@ -3,4 +3,7 @@ _base_ = 'mmaction::_base_/default_runtime.py'
 # The one tie to this project: registers its components and closes the gaps of the released wheels.
 custom_imports = dict(imports=['mmaction_emim'], allow_failed_imports=False)
 
-default_hooks = dict(checkpoint=dict(max_keep_ckpts=3))
+default_hooks = dict(
+    checkpoint=dict(max_keep_ckpts=3),
+    failed_clips=dict(type='FailedClipsHook'),
+)

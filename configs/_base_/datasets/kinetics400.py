@@ -96,5 +96,5 @@ test_dataloader = dict(
         test_mode=True,
     ),
 )
-val_evaluator = dict(type='AccMetric')
+val_evaluator = dict(type='CheckedAccMetric')
 test_evaluator = val_evaluator

@@ -45,5 +45,5 @@ val_dataloader = dict(
     ),
 )
 test_dataloader = val_dataloader
-val_evaluator = dict(type='AccMetric')
+val_evaluator = dict(type='CheckedAccMetric')
 test_evaluator = val_evaluator

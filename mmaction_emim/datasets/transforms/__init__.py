@@ -4,7 +4,9 @@ from mmaction_emim import compat
 
 from .frame_order import FrameOrder
 from .rand_augment import RandAugment
+from .sample_span import SampleSpan
+from .video_init import CheckedDecordInit
 
 compat.apply_to_transforms()
 
-__all__ = ['FrameOrder', 'RandAugment']
+__all__ = ['CheckedDecordInit', 'FrameOrder', 'RandAugment', 'SampleSpan']
