@@ -8,6 +8,8 @@ from mmaction.datasets.transforms import DecordInit
 from mmaction.registry import TRANSFORMS
 from mmengine.logging import print_log
 
+from .truncation import missing_bytes
+
 # decord 0.6.0 returns frames of other positions from these, and no error.
 _MPEG_STREAMS = (b'\x00\x00\x01\xba', b'\x00\x00\x01\xb3')
 
@@ -80,7 +82,8 @@ class CheckedDecordInit(DecordInit):
             returns wrong frames, count as such.
 
     Raises:
-        ValueError: An argument is none of these, or, when a clip is opened, it has no frames.
+        ValueError: An argument is none of these, or a clip is empty, cut short, has no
+            frames, or decord cannot open it and there is no fallback.
     """
 
     def __init__(
@@ -114,11 +117,13 @@ class CheckedDecordInit(DecordInit):
             start = file.read(4)
         if not start:
             raise ValueError('the file is empty')
+        if lacking := missing_bytes(filename):
+            raise ValueError(f'the file is cut short: {lacking} bytes are missing')
         try:
             if start in _MPEG_STREAMS:
                 raise ValueError('decord returns wrong frames of MPEG program streams')
             return decord.VideoReader(filename, num_threads=self.num_threads)
-        except (ValueError, RuntimeError) as error:
+        except Exception as error:  # decord's own class is private
             if not self.fallback:
                 hint = "fallback='pyav' may read it"
                 raise ValueError(f'decord cannot open it ({hint}): {_cause(error)}') from error
