@@ -8,7 +8,7 @@ from typing import BinaryIO
 
 
 def missing_bytes(filename: str) -> int:
-    """Bytes that a webm/mkv, mp4/mov or avi file lacks at its end; 0 where whole or unknown.
+    """Bytes that a webm/mkv, mp4/mov or avi file lacks at least; 0 where whole or unknown.
 
     Args:
         filename: A local file.

@@ -118,7 +118,7 @@ class CheckedDecordInit(DecordInit):
         if not start:
             raise ValueError('the file is empty')
         if lacking := missing_bytes(filename):
-            raise ValueError(f'the file is cut short: {lacking} bytes are missing')
+            raise ValueError(f'the file is cut short: {lacking} bytes or more are missing')
         try:
             if start in _MPEG_STREAMS:
                 raise ValueError('decord returns wrong frames of MPEG program streams')

@@ -13,8 +13,8 @@ from mmaction_emim.datasets.transforms.video_init import PyAVReader
 CODECS = Path(__file__).parents[3] / 'shared/data/codecs'
 
 
-def write(path, codec='libx264', frames=12, size=(48, 32), pts=None, streams=1):
-    """A clip whose frame i is uniformly grey of 10 + 12 i; a second stream is darker, and larger."""
+def write(path, codec='libx264', frames=12, size=(64, 48), pts=None, streams=1):
+    """A clip whose frame i is grey of 10 + 12 i; a second stream is darker and larger."""
     with av.open(str(path), 'w') as container:
         added = []
         for n in range(streams):
@@ -65,7 +65,7 @@ def test_frames_are_the_right_ones(tmp_path, name, codec, reader):
         total, imgs = len(PyAVReader(path)), PyAVReader(path).get_batch(wanted).asnumpy()
     else:
         total, imgs = read(path, wanted)
-    assert (total, imgs[0].shape) == (12, (32, 48, 3))
+    assert (total, imgs[0].shape) == (12, (48, 64, 3))
     assert np.abs(greys(imgs) - (10 + 12 * np.array(wanted))).max() < 4
 
 
@@ -138,8 +138,8 @@ def test_files_cut_short_are_told(tmp_path, name):
     whole = path.read_bytes()
     for cut in (1, len(whole) // 2):
         path.write_bytes(whole[:-cut])
-        assert missing_bytes(str(path)) == cut
-        with pytest.raises(ValueError, match=f'cut short: {cut} bytes are missing'):
+        assert 0 < missing_bytes(str(path)) <= cut
+        with pytest.raises(ValueError, match=r'cut short: \d+ bytes or more are missing'):
             read(path)
 
 
