@@ -10,7 +10,7 @@ from mmaction_emim.datasets.transforms import CheckedDecordInit
 from mmaction_emim.datasets.transforms.truncation import missing_bytes
 from mmaction_emim.datasets.transforms.video_init import PyAVReader
 
-CODECS = Path(__file__).parents[3] / 'shared/data/codecs'
+CODECS = Path(__file__).parents[4] / 'shared/data/codecs'
 
 
 def write(path, codec='libx264', frames=12, size=(64, 48), pts=None, streams=1):
