@@ -22,6 +22,7 @@ _LOCATIONS = {
     'TRANSFORMS': 'mmaction_emim.datasets.transforms',
     'HOOKS': 'mmaction_emim.engine',
     'OPTIM_WRAPPER_CONSTRUCTORS': 'mmaction_emim.engine',
+    'METRICS': 'mmaction_emim.evaluation',
 }
 
 
@@ -40,6 +41,11 @@ def apply_to_models() -> None:
     amp_without_cuda()
     float_scores()
     tsm_optimizer_of_any_module()
+
+
+def apply_to_transforms() -> None:
+    """Close the gap inside transforms; called when ``mmaction_emim.datasets.transforms`` loads."""
+    negative_hue_shift()
 
 
 def register_lazily() -> None:
@@ -260,6 +266,27 @@ def tsm_optimizer_of_any_module() -> None:
         return add_params
 
     _replace(TSMOptimWrapperConstructor, 'add_params', with_the_rest)
+
+
+def negative_hue_shift() -> None:
+    """``ColorJitter`` adds a negative shift to uint8 hues: OverflowError in numpy 2.
+
+    (No upstream issue found.) Cure: the same sum in int16.
+    """
+    import cv2
+    import numpy as np
+    from mmaction.datasets.transforms import ColorJitter
+
+    def adjust_hue(img: np.ndarray, factor: float) -> np.ndarray:
+        img = np.clip(img, 0, 255).astype(np.uint8)
+        hsv = cv2.cvtColor(img, cv2.COLOR_RGB2HSV)
+        hsv[..., 0] = (hsv[..., 0].astype(np.int16) + int(factor * 255)) % 180
+        return cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB).astype(np.float32)
+
+    try:
+        ColorJitter.adjust_hue(np.zeros((1, 1, 3)), -0.1)
+    except OverflowError:
+        ColorJitter.adjust_hue = staticmethod(adjust_hue)
 
 
 def collect_through_process_group() -> None:

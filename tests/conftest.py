@@ -3,6 +3,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import av  # noqa: F401  before decord: theirs are two builds of libvpx, and the first is used
 import cv2
 import pytest
 import torch

@@ -52,16 +52,26 @@ def test_import_is_silent_and_loads_no_model(run):
             'assert y.dtype == torch.bfloat16; w.update_params(y.float().sum())',
             id='amp',
         ),
+        pytest.param(
+            'from mmaction.datasets.transforms import ColorJitter; TRANSFORMS; import numpy as np; '
+            'red = np.full((2, 2, 3), (200, 10, 10), np.uint8); '
+            'moved = ColorJitter.adjust_hue(red, -0.1)[0, 0]; '
+            'assert moved[0] > moved[2] > moved[1], moved',  # 25 steps down from red: to magenta
+            id='hue',
+        ),
     ],
 )
 def test_gap_and_cure(gap, run, tmp_path):
     if torch.cuda.is_available() and ('init_dist' in gap or 'Amp' in gap):
         pytest.skip('this gap is of machines without CUDA')
     gap = gap.replace('PATH', str(tmp_path / 'x.pth'))
-    shown = python(run, PLAIN + gap.replace('IMPORT; ', '').replace('LAYERS; ', ''))
+    shown = python(
+        run, PLAIN + gap.replace('IMPORT; ', '').replace('LAYERS; ', '').replace('TRANSFORMS; ', '')
+    )
     if shown.returncode == 0:
         pytest.skip('this stack does not have the gap')
     gap = gap.replace('LAYERS', 'import mmaction_emim.models')
+    gap = gap.replace('TRANSFORMS', 'import mmaction_emim.datasets.transforms')
     cured = gap.replace('IMPORT', 'import mmaction_emim') if 'IMPORT' in gap else None
     done = python(run, PLAIN + cured if cured else CURED + gap)
     assert done.returncode == 0, done.stderr

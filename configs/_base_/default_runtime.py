@@ -8,4 +8,5 @@ custom_hooks = [
     dict(type='ForeignCheckpointHook'),
     dict(type='EpochSeedHook'),
     dict(type='ThroughputHook'),
+    dict(type='FailedClipsHook'),
 ]

@@ -16,7 +16,9 @@ model = dict(
 
 # pytorchvideo, which upstream's RandAugment comes from, does not run on today's torch.
 train_pipeline = [
-    dict(type='RandAugment') if step.type == 'PytorchVideoWrapper' else step
+    dict(type='RandAugment', magnitude=7, num_layers=4)
+    if step.type == 'PytorchVideoWrapper'
+    else step
     for step in _base_.train_pipeline
 ]
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))

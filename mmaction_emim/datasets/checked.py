@@ -1,8 +1,7 @@
-"""MMAction2's video and raw-frame datasets that check their list and name a clip that fails."""
+"""MMAction2's video and raw-frame datasets that check their list and survive clips that fail."""
 
 import os.path as osp
 import random
-from copy import deepcopy
 from typing import Any
 
 import numpy as np
@@ -10,6 +9,9 @@ import torch
 from mmaction.datasets import RawframeDataset, VideoDataset
 from mmaction.registry import DATASETS
 from mmengine.fileio import exists, list_from_file
+from mmengine.logging import print_log
+
+MOST_STAND_INS = 100  # clips in a row that fail in a test before it ends
 
 
 class ClipError(RuntimeError):
@@ -17,19 +19,59 @@ class ClipError(RuntimeError):
 
 
 class _Checked:
-    """Mixin: a strict reader of annotation lists, repeats, and errors that name the clip."""
+    """Mixin: a strict reader of annotation lists, clips that fail, repeated augmentation.
+
+    A clip that cannot be read or transformed is logged once. In training another one is drawn from
+    NumPy's stream, which the seed and the clip start. In tests the clip keeps its place and its
+    label: it is marked ``failed`` in the data sample, which holds the next clip's frames, and
+    ``CheckedAccMetric`` counts it as wrong.
+
+    Args:
+        max_failed_share: Training ends once more than this share of the clips failed, in one
+            process and its workers. Default 0.01; with 0 the first one ends it.
+        num_repeats: Every clip is decoded once and augmented this many times: an item is a list.
+            Needs ``collate_fn=dict(type='repeat_pseudo_collate')``. Training only. Default 1.
+        left_right: Labels say left or right, so that a ``Flip`` needs its ``flip_label_map``.
+            Default False.
+
+    Attributes:
+        failed: bool tensor (clips,), shared with the workers: which clips failed so far.
+    """
 
     columns: tuple[str, ...]  # of a line; the last is the label
 
-    def __init__(self, *args: Any, num_repeats: int = 1, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        max_failed_share: float = 0.01,
+        num_repeats: int = 1,
+        left_right: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        name = type(self).__name__
+        if not 0 <= max_failed_share <= 1:
+            raise ValueError(f'{name}: max_failed_share must be 0 to 1, got {max_failed_share!r}')
         if not isinstance(num_repeats, int) or num_repeats < 1:
             raise ValueError(
-                f'{type(self).__name__}: num_repeats must be an integer of 1 or more, '
-                f'got {num_repeats!r}'
+                f'{name}: num_repeats must be an integer of 1 or more, got {num_repeats!r}'
             )
+        self.max_failed_share = max_failed_share
         self.num_repeats = num_repeats
         self._epoch_seed = torch.full((1,), -1).share_memory_()  # workers see it change
         super().__init__(*args, **kwargs)
+        if num_repeats > 1 and self.test_mode:
+            raise ValueError(f'{name}: num_repeats is for training, got {num_repeats} in test mode')
+        for step in self.pipeline.transforms if left_right else ():
+            if getattr(step, 'flip_ratio', 0) and not step.flip_label_map:
+                raise ValueError(
+                    f'{name}: the labels of {self.ann_file} say left and right, so Flip needs a '
+                    'flip_label_map; configs/_base_/datasets/sthv1.py and sthv2.py hold theirs'
+                )
+
+    def full_init(self) -> None:
+        super().full_init()
+        if not hasattr(self, 'failed'):
+            self.failed = torch.zeros(len(self), dtype=torch.bool).share_memory_()
 
     def _read_list(self, delimiter: str) -> list[dict]:
         if not exists(self.ann_file):
@@ -65,54 +107,100 @@ class _Checked:
             )
         return row
 
+    def path(self, idx: int) -> str:
+        """Of the clip, as the list and ``data_prefix`` give it."""
+        info = self.get_data_info(idx)
+        return info.get('filename') or info.get('frame_dir')
+
     def set_epoch(self, seed: int) -> None:
-        """From now on the draws of a clip's transforms depend on ``seed`` and the clip alone."""
+        """From now on the draws for a training clip depend on ``seed`` and its index alone."""
         self._epoch_seed.fill_(seed)
 
     def prepare_data(self, idx: int) -> Any:
-        """One clip through the pipeline; with repeats, a list of so many.
+        """One clip through the pipeline, or what stands in for it.
 
         Raises:
-            ClipError: The pipeline failed; the message names the clip and the cause.
+            ClipError: Too many clips failed; the message names the last one and the cause.
         """
         if (seed := int(self._epoch_seed)) >= 0 and not self.test_mode:
             draws = np.random.SeedSequence((seed, idx)).generate_state(2)
             np.random.seed(draws[0])
             random.seed(int(draws[1]))
-        try:
-            return super().prepare_data(idx) if self.num_repeats == 1 else self._repeat(idx)
-        except Exception as error:
-            info = self.get_data_info(idx)
-            clip = info.get('filename') or info.get('frame_dir')
-            cause = next((line for line in str(error).splitlines() if line.strip()), '')
-            raise ClipError(
-                f'{clip}: clip {idx} of {self.ann_file} cannot be read or transformed: '
-                f'{type(error).__name__}: {cause}'
-            ) from error
+        chosen, error = idx, None
+        for tried in range(min(MOST_STAND_INS, len(self)) if self.test_mode else len(self)):
+            try:
+                data = self._run_pipeline(chosen)
+            except Exception as cause:
+                error = self._failure(chosen, cause)
+                if self.test_mode:
+                    chosen = (idx + tried + 1) % len(self)
+                else:
+                    chosen = int(np.random.randint(len(self)))
+            else:
+                return self._stand_in(data, idx) if error and self.test_mode else data
+        raise error
 
-    def _repeat(self, idx: int) -> list[dict]:
-        """Decode once, augment ``num_repeats`` times."""
-        steps = self.pipeline.transforms
-        decoded = [i for i, step in enumerate(steps) if type(step).__name__.endswith('Decode')]
-        if not decoded:
-            raise ValueError('num_repeats: no step of the pipeline decodes')
-        split = decoded[-1] + 1
-        results = self.get_data_info(idx)
-        for step in steps[:split]:
-            results = step(results)
-        repeats = [*(deepcopy(results) for _ in range(self.num_repeats - 1)), results]
-        for step in steps[split:]:
-            repeats = [step(repeat) for repeat in repeats]
-        return repeats
+    def _failure(self, idx: int, cause: Exception) -> ClipError:
+        """Note the clip; raises where too many failed."""
+        first = next((line for line in str(cause).splitlines() if line.strip()), '')
+        message = (
+            f'{self.path(idx)}: clip {idx} of {self.ann_file} cannot be read or transformed: '
+            f'{type(cause).__name__}: {first}'
+        )
+        new = not self.failed[idx]
+        self.failed[idx] = True
+        error = ClipError(message)
+        error.__cause__ = cause
+        count = int(self.failed.sum())
+        if not self.test_mode and count > self.max_failed_share * len(self):
+            raise ClipError(
+                f'{message}; {count} of {len(self)} clips failed, '
+                f'max_failed_share is {self.max_failed_share}'
+            ) from cause
+        if new:
+            print_log(message, logger='current', level=30)  # a warning
+        return error
+
+    def _run_pipeline(self, idx: int) -> Any:
+        data = self.get_data_info(idx)
+        if self.num_repeats == 1:
+            data = self.pipeline(data)
+            if data is None:
+                raise ValueError('the pipeline gave no clip')
+            return data
+        steps = list(self.pipeline.transforms)
+        while 'imgs' not in data:
+            if not steps:
+                raise ValueError('num_repeats: no transform of the pipeline gives imgs')
+            data = steps.pop(0)(data)
+        views = []
+        for _ in range(self.num_repeats):
+            # Flip and RandomErasing write into the frames.
+            view = dict(data, imgs=[img.copy() for img in data['imgs']])
+            for step in steps:
+                view = step(view)
+            views.append(view)
+        return views
+
+    def _stand_in(self, data: dict, idx: int) -> dict:
+        """Another clip's ``data`` with the label and meta information of clip ``idx``."""
+        info = self.get_data_info(idx)
+        if 'data_samples' not in data:
+            return {**data, **info, 'failed': True}
+        sample = data['data_samples']
+        own = {key: info[key] for key in sample.metainfo_keys() if key in info}
+        sample.set_metainfo({**own, 'failed': True})
+        sample.set_gt_label(info['label'])
+        return data
 
 
 @DATASETS.register_module()
 class CheckedVideoDataset(_Checked, VideoDataset):
-    """:class:`mmaction.datasets.VideoDataset` with its list checked.
+    """:class:`mmaction.datasets.VideoDataset` with its list checked; survives clips that fail.
 
-    Takes the same arguments. A path may hold spaces. With ``num_classes`` every label must be
-    below it. ``num_repeats`` (default 1) is repeated augmentation: each clip is decoded once and
-    augmented so often; its dataloader needs ``collate_fn=dict(type='repeat_pseudo_collate')``.
+    Takes the same arguments, ``max_failed_share``, ``num_repeats`` and ``left_right``: see
+    :class:`_Checked`. A path may hold spaces. With ``num_classes`` every label must be
+    below it.
 
     Raises:
         FileNotFoundError: ``ann_file`` does not exist.
@@ -132,10 +220,10 @@ class CheckedVideoDataset(_Checked, VideoDataset):
 
 @DATASETS.register_module()
 class CheckedRawframeDataset(_Checked, RawframeDataset):
-    """:class:`mmaction.datasets.RawframeDataset` with its list checked.
+    """:class:`mmaction.datasets.RawframeDataset` with its list checked; survives clips that fail.
 
-    Takes the same arguments. With ``num_classes`` every label must be below it. ``num_repeats`` as
-    in :class:`CheckedVideoDataset`.
+    Takes the same arguments, ``max_failed_share``, ``num_repeats`` and ``left_right``: see
+    :class:`_Checked`. With ``num_classes`` every label must be below it.
 
     Raises:
         FileNotFoundError: ``ann_file`` does not exist.

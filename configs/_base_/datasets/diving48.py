@@ -3,16 +3,15 @@ data_root = 'data/diving48'
 num_classes = 48
 
 train_pipeline = [
-    dict(type='DecordInit'),
+    dict(type='CheckedDecordInit'),
     dict(
-        type='SampleFrames',
+        type='SampleSpan',
         clip_len=16,
         frame_interval=4,
         num_clips=1,
-        out_of_bound_opt='repeat_last',
     ),
     dict(type='DecordDecode'),
-    dict(type='RandAugment'),
+    dict(type='RandAugment', magnitude=7, num_layers=4, magnitude_std=0.5),
     dict(type='RandomResizedCrop', area_range=(0.08, 1.0), aspect_ratio_range=(3 / 4, 4 / 3)),
     dict(type='Resize', scale=(224, 224), keep_ratio=False),
     dict(type='RandomErasing', erase_prob=0.25, mode='rand', fill_color=114.75, fill_std=57.375),
@@ -20,13 +19,12 @@ train_pipeline = [
     dict(type='PackActionInputs'),
 ]
 val_pipeline = [
-    dict(type='DecordInit'),
+    dict(type='CheckedDecordInit'),
     dict(
-        type='SampleFrames',
+        type='SampleSpan',
         clip_len=16,
         frame_interval=4,
         num_clips=1,
-        out_of_bound_opt='repeat_last',
         test_mode=True,
     ),
     dict(type='DecordDecode'),
@@ -36,13 +34,12 @@ val_pipeline = [
     dict(type='PackActionInputs'),
 ]
 test_pipeline = [
-    dict(type='DecordInit'),
+    dict(type='CheckedDecordInit'),
     dict(
-        type='SampleFrames',
+        type='SampleSpan',
         clip_len=16,
         frame_interval=4,
         num_clips=1,
-        out_of_bound_opt='repeat_last',
         test_mode=True,
     ),
     dict(type='DecordDecode'),
@@ -57,14 +54,14 @@ train_dataloader = dict(
     num_workers=8,
     persistent_workers=True,
     sampler=dict(type='DefaultSampler', shuffle=True),
-    collate_fn=dict(type='repeat_pseudo_collate'),
+    collate_fn=dict(type='repeat_pseudo_collate'),  # batch_size counts videos
     dataset=dict(
         type='CheckedVideoDataset',
         data_root=data_root,
         ann_file='diving48_train_list_videos.txt',
         data_prefix=dict(video='videos'),
         num_classes=num_classes,
-        num_repeats=2,  # repeated augmentation: a batch holds each clip twice
+        num_repeats=2,
         pipeline=train_pipeline,
     ),
 )
@@ -98,5 +95,5 @@ test_dataloader = dict(
         test_mode=True,
     ),
 )
-val_evaluator = dict(type='AccMetric')
+val_evaluator = dict(type='CheckedAccMetric')
 test_evaluator = val_evaluator

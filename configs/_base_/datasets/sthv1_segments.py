@@ -2,6 +2,8 @@
 # No flip: left and right are labels.
 data_root = 'data/sthv1'
 num_classes = 174
+# Mirrored, one is the other: for Flip(flip_label_map=...), without which it is refused.
+flip_label_map = {2: 4, 4: 2, 30: 41, 41: 30, 52: 66, 66: 52}
 
 train_pipeline = [
     dict(type='SampleFrames', clip_len=1, frame_interval=1, num_clips=8),
@@ -38,6 +40,7 @@ train_dataloader = dict(
         ann_file='sthv1_train_list_rawframes.txt',
         data_prefix=dict(img='rawframes'),
         num_classes=num_classes,
+        left_right=True,
         filename_tmpl='{:05}.jpg',
         start_index=1,
         pipeline=train_pipeline,
@@ -54,6 +57,7 @@ val_dataloader = dict(
         ann_file='sthv1_val_list_rawframes.txt',
         data_prefix=dict(img='rawframes'),
         num_classes=num_classes,
+        left_right=True,
         filename_tmpl='{:05}.jpg',
         start_index=1,
         pipeline=test_pipeline,
@@ -61,5 +65,5 @@ val_dataloader = dict(
     ),
 )
 test_dataloader = val_dataloader
-val_evaluator = dict(type='AccMetric')
+val_evaluator = dict(type='CheckedAccMetric')
 test_evaluator = val_evaluator

@@ -1,12 +1,14 @@
 # Something-Something V2: webm clips. No flip: left and right are labels.
 data_root = 'data/sthv2'
 num_classes = 174
+# Mirrored, one is the other: for Flip(flip_label_map=...), without which it is refused.
+flip_label_map = {86: 87, 87: 86, 93: 94, 94: 93, 166: 167, 167: 166}
 
 train_pipeline = [
-    dict(type='DecordInit'),
+    dict(type='CheckedDecordInit'),
     dict(type='UniformSample', clip_len=16),
     dict(type='DecordDecode'),
-    dict(type='RandAugment'),
+    dict(type='RandAugment', magnitude=7, num_layers=4, magnitude_std=0.5),
     dict(type='RandomResizedCrop', area_range=(0.08, 1.0), aspect_ratio_range=(3 / 4, 4 / 3)),
     dict(type='Resize', scale=(224, 224), keep_ratio=False),
     dict(type='RandomErasing', erase_prob=0.25, mode='rand', fill_color=114.75, fill_std=57.375),
@@ -14,7 +16,7 @@ train_pipeline = [
     dict(type='PackActionInputs'),
 ]
 val_pipeline = [
-    dict(type='DecordInit'),
+    dict(type='CheckedDecordInit'),
     dict(type='UniformSample', clip_len=16, num_clips=1, test_mode=True),
     dict(type='DecordDecode'),
     dict(type='Resize', scale=(-1, 224)),
@@ -23,7 +25,7 @@ val_pipeline = [
     dict(type='PackActionInputs'),
 ]
 test_pipeline = [
-    dict(type='DecordInit'),
+    dict(type='CheckedDecordInit'),
     dict(type='UniformSample', clip_len=16, num_clips=1, test_mode=True),
     dict(type='DecordDecode'),
     dict(type='Resize', scale=(-1, 224)),
@@ -37,14 +39,15 @@ train_dataloader = dict(
     num_workers=8,
     persistent_workers=True,
     sampler=dict(type='DefaultSampler', shuffle=True),
-    collate_fn=dict(type='repeat_pseudo_collate'),
+    collate_fn=dict(type='repeat_pseudo_collate'),  # batch_size counts videos
     dataset=dict(
         type='CheckedVideoDataset',
         data_root=data_root,
         ann_file='sthv2_train_list_videos.txt',
         data_prefix=dict(video='videos'),
         num_classes=num_classes,
-        num_repeats=2,  # repeated augmentation: a batch holds each clip twice
+        left_right=True,
+        num_repeats=2,
         pipeline=train_pipeline,
     ),
 )
@@ -59,6 +62,7 @@ val_dataloader = dict(
         ann_file='sthv2_val_list_videos.txt',
         data_prefix=dict(video='videos'),
         num_classes=num_classes,
+        left_right=True,
         pipeline=val_pipeline,
         test_mode=True,
     ),
@@ -74,9 +78,10 @@ test_dataloader = dict(
         ann_file='sthv2_val_list_videos.txt',
         data_prefix=dict(video='videos'),
         num_classes=num_classes,
+        left_right=True,
         pipeline=test_pipeline,
         test_mode=True,
     ),
 )
-val_evaluator = dict(type='AccMetric')
+val_evaluator = dict(type='CheckedAccMetric')
 test_evaluator = val_evaluator

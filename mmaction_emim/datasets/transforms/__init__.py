@@ -1,6 +1,12 @@
 """Transforms, registered in MMAction2's ``TRANSFORMS``."""
 
+from mmaction_emim import compat
+
 from .frame_order import FrameOrder
 from .rand_augment import RandAugment
+from .sample_span import SampleSpan
+from .video_init import CheckedDecordInit
 
-__all__ = ['FrameOrder', 'RandAugment']
+compat.apply_to_transforms()
+
+__all__ = ['CheckedDecordInit', 'FrameOrder', 'RandAugment', 'SampleSpan']

@@ -1,0 +1,143 @@
+"""Clips a second and core of the training pipelines, beside MMAction2's and bare decoding.
+
+    python benchmarks/data_pipeline.py
+
+Clips are generated: 426x240 VP9 webm of 45 frames, as Something-Something V2 has them, and 340x256
+H.264 mp4 of 300 frames, as Kinetics is commonly stored. Times are CPU times of one process, of all
+its threads. An item is one clip, decoded once and augmented twice, as in the configs.
+"""
+
+import argparse
+import json
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import av  # before decord: theirs are two builds of libvpx, and the first one is used
+import cv2
+import decord
+import numpy as np
+from mmaction.registry import DATASETS, TRANSFORMS
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+
+import mmaction_emim  # noqa: F401
+
+ROOT = Path(__file__).parents[1]
+# name: config, file suffix, codec, (width, height), frames, frames a second, key frame every
+SETS = {
+    'sthv2': ('sthv2.py', 'webm', 'libvpx-vp9', (426, 240), 45, 12, 128),
+    'kinetics400': ('kinetics400.py', 'mp4', 'libx264', (340, 256), 300, 30, 250),
+}
+
+
+def write_clip(path: Path, codec: str, size: tuple[int, int], frames: int, fps: int, key: int):
+    """A textured background that pans, with a disc that moves across it."""
+    rng = np.random.default_rng(int(path.stem))
+    width, height = size
+    texture = cv2.resize(rng.integers(0, 255, (60, 90, 3), dtype=np.uint8), (2 * width, 2 * height))
+    with av.open(str(path), 'w') as container:
+        stream = container.add_stream(codec, rate=fps)
+        stream.width, stream.height, stream.pix_fmt = width, height, 'yuv420p'
+        stream.options, stream.bit_rate = {'g': str(key)}, 400_000
+        for i in range(frames):
+            x, y = int(width * i / frames), int(height * (0.5 + 0.4 * np.sin(i / 9)))
+            img = np.ascontiguousarray(texture[y : y + height, x : x + width])
+            noise = rng.integers(-6, 6, img.shape, dtype=np.int16)
+            img = np.clip(img + noise, 0, 255).astype(np.uint8)
+            cv2.circle(img, (int(width * (1 - i / frames)), height // 2), 30, (240, 30, 60), -1)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(img, format='rgb24')))
+        container.mux(stream.encode())
+
+
+def seconds(work: Callable[[int], object], items: int, rounds: int) -> float:
+    """Median over the rounds of the mean seconds an item."""
+    work(0)
+    told = []
+    for n in range(rounds):
+        np.random.seed(n)
+        start = time.process_time()
+        for i in range(items):
+            work(i)
+        told.append((time.process_time() - start) / items)
+    return float(np.median(told))
+
+
+def measure(folder: Path, name: str, items: int, rounds: int) -> dict[str, float]:
+    """Seconds an item (one clip, two views) of each stage and of each whole."""
+    config, suffix, codec, size, frames, fps, key = SETS[name]
+    dataset = Config.fromfile(ROOT / 'configs/_base_/datasets' / config).train_dataloader.dataset
+    for i in range(items):
+        write_clip(folder / f'{i}.{suffix}', codec, size, frames, fps, key)
+    (folder / 'list.txt').write_text(''.join(f'{i}.{suffix} 0\n' for i in range(items)))
+    where = dict(ann_file='list.txt', data_root=str(folder), data_prefix=dict(video=''))
+    ours = DATASETS.build({**dataset, **where})
+    upstream_steps = [
+        dict(type='DecordInit') if step['type'] == 'CheckedDecordInit' else step
+        for step in dataset.pipeline
+    ]
+    plain = DATASETS.build(dict(type='VideoDataset', pipeline=upstream_steps, **where))
+    repeat = dict(type='RepeatAugDataset', num_repeats=2, sample_once=True)
+    repeated = DATASETS.build(dict(**repeat, pipeline=upstream_steps, **where))
+
+    steps = [TRANSFORMS.build(step) for step in dataset.pipeline]
+    sampler = steps[1]
+    paths = [str(folder / f'{i}.{suffix}') for i in range(items)]
+
+    def bare(i: int) -> None:
+        reader = decord.VideoReader(paths[i], num_threads=1)
+        info = sampler(dict(total_frames=len(reader), start_index=0))
+        reader.get_batch(info['frame_inds']).asnumpy()
+
+    told = {
+        'ours': seconds(lambda i: ours[i], items, rounds),
+        'MMAction2 VideoDataset, twice': seconds(lambda i: (plain[i], plain[i]), items, rounds),
+        'MMAction2 RepeatAugDataset': seconds(lambda i: repeated[i], items, rounds),
+        'bare decode': seconds(bare, items, rounds),
+    }
+    # Each stage on inputs prepared by those before it.
+    for step in steps:
+        told[f'stage {type(step).__name__}'] = 0.0
+    for n in range(rounds * items):
+        np.random.seed(n)
+        info = ours.get_data_info(n % items)
+        views = 1
+        for step in steps:
+            start = time.process_time()
+            info = step(info)
+            told[f'stage {type(step).__name__}'] += (
+                views * (time.process_time() - start) / (rounds * items)
+            )
+            views = 2 if 'imgs' in info else 1
+    return told
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('--clips', type=int, default=12, help='generated clips of each kind')
+    parser.add_argument('--rounds', type=int, default=5)
+    parser.add_argument('--json', type=Path, help='write the seconds here')
+    args = parser.parse_args()
+    cv2.setNumThreads(0)  # as MMEngine sets it in the workers
+    init_default_scope('mmaction')
+    told = {}
+    for name in SETS:
+        with TemporaryDirectory() as folder:
+            told[name] = measure(Path(folder), name, args.clips, args.rounds)
+    print(f'{os.cpu_count()} cores; an item is one clip decoded once and augmented twice\n')
+    print('| | ' + ' | '.join(f'{name} ms | items/s' for name in SETS) + ' |')
+    print('|---|' + '---|---|' * len(SETS))
+    for row in told['sthv2'] | told['kinetics400']:
+        cells = [
+            f'{1e3 * told[name][row]:.1f} | {1 / told[name][row]:.1f}' if row in told[name] else '|'
+            for name in SETS
+        ]
+        print(f'| {row} | ' + ' | '.join(cells) + ' |')
+    if args.json:
+        args.json.write_text(json.dumps(told, indent=2) + '\n')
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,65 @@
+"""Tells a video file that was cut short by what its container says of its own size.
+
+Decoders read such a file without an error, as a shorter clip or with repeated frames.
+"""
+
+import os
+from typing import BinaryIO
+
+
+def missing_bytes(filename: str) -> int:
+    """Bytes that a webm/mkv, mp4/mov or avi file lacks at least; 0 where whole or unknown.
+
+    Args:
+        filename: A local file.
+
+    Raises:
+        OSError: The file cannot be read.
+    """
+    size = os.path.getsize(filename)
+    with open(filename, 'rb') as file:
+        start = file.read(12)
+        if start[:4] == b'\x1a\x45\xdf\xa3':
+            end = _end_of_segment(file)
+        elif start[:4] == b'RIFF':
+            end = 8 + int.from_bytes(start[4:8], 'little')
+        elif start[4:8] in (b'ftyp', b'moov', b'mdat', b'wide', b'free'):
+            end = _end_of_boxes(file, size)
+        else:
+            return 0
+    return max(end - size, 0)
+
+
+def _end_of_segment(file: BinaryIO) -> int:
+    """Of Matroska: where the segment ends; 0 where it does not say."""
+    file.seek(4)
+    file.seek(_variable_length(file) or 0, os.SEEK_CUR)  # over the rest of the EBML header
+    if file.read(4) != b'\x18\x53\x80\x67':
+        return 0
+    length = _variable_length(file)
+    return 0 if length is None else file.tell() + length
+
+
+def _variable_length(file: BinaryIO) -> int | None:
+    """An EBML size: the zeros before the first one say how many bytes follow."""
+    first = file.read(1)
+    if not first or not first[0]:
+        return None
+    more = 8 - first[0].bit_length()
+    value = int.from_bytes(bytes([first[0] & (0x7F >> more)]) + file.read(more), 'big')
+    return None if value == (1 << 7 * (more + 1)) - 1 else value  # all ones: unknown
+
+
+def _end_of_boxes(file: BinaryIO, size: int) -> int:
+    """Of MP4: where its last box ends."""
+    end = 0
+    while end < size:
+        file.seek(end)
+        header = file.read(16)
+        length = int.from_bytes(header[:4], 'big')
+        if length == 1:  # 64 bits
+            length = int.from_bytes(header[8:16], 'big')
+        if length < 8:  # 0: to the end of the file; anything else is no box
+            return 0
+        end += length
+    return end

@@ -1,0 +1,37 @@
+"""Accuracy that counts clips which could not be read as wrong."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from mmaction.evaluation import AccMetric
+from mmaction.registry import METRICS
+
+
+def failed_as_wrong(data_samples: Sequence[dict]) -> list[dict]:
+    """The samples; in those marked ``failed`` the true class has the lowest score, ``-inf``."""
+    out = []
+    for sample in data_samples:
+        if sample.get('failed'):
+            score = sample['pred_score'].clone()
+            score[sample['gt_label']] = -torch.inf
+            sample = {**sample, 'pred_score': score}
+        out.append(sample)
+    return out
+
+
+@METRICS.register_module()
+class CheckedAccMetric(AccMetric):
+    """:class:`mmaction.evaluation.AccMetric` in which failed clips are wrong, and counted.
+
+    Takes the same arguments. Adds ``acc/failed_clips``, a number of clips.
+    """
+
+    def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
+        super().process(data_batch, failed_as_wrong(data_samples))
+        for result, sample in zip(self.results[-len(data_samples) :], data_samples, strict=True):
+            result['failed'] = bool(sample.get('failed'))
+
+    def compute_metrics(self, results: list[dict]) -> dict:
+        failed = sum(result['failed'] for result in results)
+        return {**super().compute_metrics(results), 'failed_clips': failed}

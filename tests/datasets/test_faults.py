@@ -1,0 +1,215 @@
+"""Clips that fail: logged once, replaced in training, wrong in tests, and listed."""
+
+import os
+import re
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from mmengine.dataset import pseudo_collate, worker_init_fn
+from mmengine.logging import MMLogger
+from mmengine.registry import init_default_scope
+from torch.utils.data import DataLoader
+
+from mmaction_emim.datasets import CheckedVideoDataset
+from mmaction_emim.datasets.checked import ClipError
+
+CLIPS, BROKEN = 500, 25
+PIPELINE = [
+    dict(type='CheckedDecordInit'),
+    dict(type='SampleSpan', clip_len=2),
+    dict(type='DecordDecode'),
+    dict(type='FormatShape', input_format='NCTHW'),
+    dict(type='PackActionInputs', meta_keys=('filename',)),
+]
+
+
+def broken_set(source, folder):
+    """500 clips in ``folder``, every 20th broken in one of six ways; the broken ones' paths."""
+    clips = [line.split() for line in (source / 'train.txt').read_text().splitlines()]
+    lines, broken = [], set()
+    for i in range(CLIPS):
+        path, label = clips[i % len(clips)]
+        whole = source / path
+        own = folder / f'{i:03}{whole.suffix}'
+        data = whole.read_bytes()
+        way = i // 20 % 6 if i % 20 == 7 else None
+        lines.append(f'{own.name} {label}\n')
+        if way is None:
+            shutil.copy(whole, own)
+            continue
+        broken.add(str(own))
+        if way == 0:
+            own.write_bytes(data[: len(data) // 2])
+        elif way == 1:
+            own.write_bytes(b'')
+        elif way == 2:
+            own.write_bytes(np.random.default_rng(i).bytes(4000))
+        elif way == 3:  # the list has another extension than the file
+            shutil.copy(whole, own.with_suffix('.avi'))
+        elif way == 4:
+            own.write_bytes(without_frames(whole.suffix, folder / f'header{whole.suffix}'))
+        # else: missing
+    (folder / 'list.txt').write_text(''.join(lines))
+    assert len(broken) == BROKEN
+    return broken
+
+
+def without_frames(suffix, path):
+    import av
+
+    with av.open(str(path), 'w') as container:
+        stream = container.add_stream('libx264' if suffix == '.mp4' else 'libvpx-vp9', rate=10)
+        stream.width = stream.height = 32
+        stream.pix_fmt = 'yuv420p'
+        container.start_encoding()
+    data = path.read_bytes()
+    path.unlink()
+    return data
+
+
+@pytest.fixture(scope='module')
+def data(motion_shapes, tmp_path_factory):
+    folder = tmp_path_factory.mktemp('broken')
+    return folder, broken_set(motion_shapes, folder)
+
+
+def videos(folder, **options):
+    init_default_scope('mmaction')
+    options = {**dict(pipeline=PIPELINE, max_failed_share=0.06, num_classes=12), **options}
+    return CheckedVideoDataset('list.txt', data_root=str(folder), **options)
+
+
+def epoch(dataset, workers=2):
+    """Labels and clips of one epoch, with the seeds that MMEngine gives the workers."""
+    np.random.seed(3)
+    loader = DataLoader(
+        dataset,
+        batch_size=10,
+        num_workers=workers,
+        collate_fn=pseudo_collate,
+        worker_init_fn=lambda i: worker_init_fn(i, workers, rank=0, seed=3),
+    )
+    return [sample for batch in loader for sample in batch['data_samples']]
+
+
+def test_training_takes_other_clips_of_the_same_seed(data, capfd):
+    MMLogger._instance_dict.clear()  # one from before writes to what pytest captured then
+    folder, broken = data
+    dataset = videos(folder)
+    runs = [[sample.filename for sample in epoch(dataset)] for _ in range(2)]
+    assert runs[0] == runs[1] and len(runs[0]) == CLIPS and not broken & set(runs[0])
+    assert len(set(runs[0])) < CLIPS - BROKEN + 1
+    assert {dataset.path(i) for i in dataset.failed.nonzero().flatten().tolist()} == broken
+    said = ''.join(capfd.readouterr())
+    assert {path: said.count(f'{path}: clip') for path in broken} == dict.fromkeys(broken, 1)
+
+
+def test_training_ends_once_too_many_failed(data):
+    folder, _ = data
+    with pytest.raises(ClipError, match=r'6 of 500 clips failed, max_failed_share is 0.01'):
+        epoch(videos(folder, max_failed_share=0.01), workers=0)
+
+
+def test_in_tests_a_failed_clip_keeps_its_label(data):
+    folder, broken = data
+    lines = (folder / 'list.txt').read_text().splitlines()
+    samples = epoch(videos(folder, test_mode=True, max_failed_share=0))
+    labels = [int(line.split()[1]) for line in lines]
+    assert [sample.gt_label.item() for sample in samples] == labels
+    assert [sample.filename for sample in samples] == [
+        str(folder / line.split()[0]) for line in lines
+    ]
+    assert {sample.filename for sample in samples if sample.get('failed')} == broken
+
+
+@pytest.mark.parametrize('test_mode', [False, True])
+def test_a_folder_that_vanishes_ends_the_run(data, test_mode):
+    dataset = videos(data[0], test_mode=test_mode, data_prefix=dict(video='gone'))
+    with pytest.raises(ClipError, match='gone/.*FileNotFoundError'):
+        dataset[0]
+
+
+class Killed:
+    """A transform during which the worker dies."""
+
+    def __call__(self, results):
+        os.kill(os.getpid(), 9)
+
+
+def test_a_worker_that_dies_ends_the_epoch(data):
+    with pytest.raises(RuntimeError, match='worker .*(killed|exited unexpectedly)'):
+        epoch(videos(data[0], pipeline=[*PIPELINE, Killed()]))
+
+
+def test_repeats_are_augmented_apart_and_decoded_once(data):
+    class Count:
+        calls = 0
+
+        def __call__(self, results):
+            self.calls += 1
+            return results
+
+    count = Count()
+    crop = dict(type='RandomResizedCrop', area_range=(0.1, 0.5))
+    erase = dict(type='RandomErasing', erase_prob=1.0, mode='rand')
+    resize = dict(type='Resize', scale=(16, 16), keep_ratio=False)
+    steps = [count, *PIPELINE[:3], erase, crop, resize, *PIPELINE[3:]]
+    views = videos(data[0], pipeline=steps, num_repeats=3)[0]
+    assert len(views) == 3 and count.calls == 1
+    frames = [view['inputs'] for view in views]
+    assert not torch.equal(frames[0], frames[1]) and not torch.equal(frames[1], frames[2])
+    assert len({view['data_samples'].gt_label.item() for view in views}) == 1
+    # Writing into one view's frames leaves the others alone.
+    np.random.seed(0)
+    still = videos(data[0], num_repeats=2)[0]
+    np.random.seed(0)
+    plain = videos(data[0])[0]
+    assert all(torch.equal(view['inputs'], plain['inputs']) for view in still)
+
+
+@pytest.mark.parametrize(
+    'options, message',
+    [
+        (dict(max_failed_share=2), 'max_failed_share must be 0 to 1, got 2'),
+        (dict(num_repeats=0), 'num_repeats must be an integer of 1 or more, got 0'),
+        (dict(num_repeats=2, test_mode=True), 'num_repeats is for training, got 2 in test mode'),
+        (
+            dict(left_right=True, pipeline=[dict(type='Flip')]),
+            'say left and right, so Flip needs a flip_label_map',
+        ),
+    ],
+)
+def test_refuses(data, options, message):
+    with pytest.raises(ValueError, match=message):
+        videos(data[0], **options)
+
+
+def test_left_right_takes_a_flip_with_its_map(data):
+    flip = dict(type='Flip', flip_label_map={0: 1, 1: 0})
+    assert len(videos(data[0], left_right=True, pipeline=[*PIPELINE[:3], flip])) == CLIPS
+    never = dict(type='Flip', flip_ratio=0.0)
+    assert len(videos(data[0], left_right=True, pipeline=[*PIPELINE[:3], never])) == CLIPS
+
+
+@pytest.mark.slow
+def test_an_epoch_through_the_command_line(data, run, tmp_path):
+    folder, broken = data
+    options = []
+    for split, share in (('train', 0.06), ('val', 0.01), ('test', 0.01)):
+        dataset = f'{split}_dataloader.dataset'
+        options += [
+            f'{dataset}.data_root={folder}',
+            f'{dataset}.ann_file=list.txt',
+            f'{dataset}.max_failed_share={share}',
+        ]
+    options += ['train_cfg.max_epochs=1', 'train_cfg.val_interval=1', 'randomness.seed=0']
+    command = ['tools/train.py', 'configs/emim_motionshapes.py', '--work-dir', str(tmp_path)]
+    done = run(*command, '--cfg-options', *options)
+    assert done.returncode == 0, done.stderr[-3000:]
+    for split in ('train', 'val'):
+        listed = (tmp_path / f'failed_clips_{split}.txt').read_text().splitlines()
+        assert set(listed) == broken and len(listed) == BROKEN
+    assert re.search(r'acc/failed_clips: 25', done.stdout)
+    assert float(re.search(r'acc/top1: ([\d.]+)', done.stdout)[1]) <= 1 - BROKEN / CLIPS

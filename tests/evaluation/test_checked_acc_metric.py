@@ -1,0 +1,38 @@
+import pytest
+import torch
+from mmengine.evaluator import Evaluator
+from mmengine.registry import init_default_scope
+
+from mmaction_emim.evaluation import CheckedAccMetric
+
+
+def samples(failed):
+    """Ten clips of five classes, all scored right."""
+    return [
+        dict(pred_score=torch.eye(5)[i % 5], gt_label=torch.tensor([i % 5]), failed=i in failed)
+        for i in range(10)
+    ]
+
+
+def evaluate(data):
+    init_default_scope('mmaction')
+    evaluator = Evaluator(dict(type='CheckedAccMetric'))
+    for half in (data[:6], data[6:]):
+        evaluator.process(half, None)
+    return evaluator.evaluate(len(data))
+
+
+def test_failed_clips_are_wrong_and_counted():
+    told = evaluate(samples({0, 1, 7}))
+    assert told['acc/failed_clips'] == 3
+    assert told['acc/top1'] == told['acc/mean1'] == pytest.approx(0.7)
+    assert evaluate(samples({}))['acc/top5'] == 1.0
+
+
+def test_scores_and_samples_are_left_as_they_are():
+    data = samples({0})
+    del data[1]['failed']
+    metric = CheckedAccMetric()
+    metric.process(None, data)
+    assert torch.equal(data[0]['pred_score'], torch.eye(5)[0])
+    assert [result['failed'] for result in metric.results[:2]] == [True, False]
