@@ -3,8 +3,8 @@
     python benchmarks/data_pipeline.py
 
 Clips are generated: 426x240 VP9 webm of 45 frames, as Something-Something V2 has them, and 340x256
-H.264 mp4 of 300 frames, as Kinetics is commonly stored. Times are CPU times of one process, of all its threads. An item is one
-clip, decoded once and augmented twice, as in the configs.
+H.264 mp4 of 300 frames, as Kinetics is commonly stored. Times are CPU times of one process with all
+its threads. An item is one clip, decoded once and augmented twice, as in the configs.
 """
 
 import argparse

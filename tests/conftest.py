@@ -3,6 +3,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import av  # noqa: F401  before decord: with its libvpx, PyAV cannot write webm
 import pytest
 
 from mmaction_emim.datasets.motion_shapes import CLASSES

@@ -164,9 +164,10 @@ class _Checked:
                 raise ValueError('num_repeats: no transform of the pipeline gives imgs')
             data = steps.pop(0)(data)
         views = []
-        for _ in range(self.num_repeats):
-            # Flip and RandomErasing write into the frames.
-            view = dict(data, imgs=[img.copy() for img in data['imgs']])
+        for repeat in range(self.num_repeats, 0, -1):
+            view = data
+            if repeat > 1:  # Flip and RandomErasing write into the frames
+                view = dict(data, imgs=[img.copy() for img in data['imgs']])
             for step in steps:
                 view = step(view)
             views.append(view)

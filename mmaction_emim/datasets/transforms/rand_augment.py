@@ -217,14 +217,32 @@ def shear_y(imgs: Frames, level: float) -> Frames:
     return _warp(imgs, [[1, 0, 0], [0.3 * level, 1, 0]])
 
 
+def _shift(imgs: Frames, dx: int, dy: int) -> Frames:
+    """Output position (x, y) shows the input at (x + dx, y + dy)."""
+    h, w = imgs[0].shape[:2]
+    to, of = (
+        (
+            slice(max(-dy, 0), h - max(dy, 0)),
+            slice(max(-dx, 0), w - max(dx, 0)),
+        )
+        for dx, dy in ((dx, dy), (-dx, -dy))
+    )
+    out = []
+    for img in imgs:
+        moved = np.full_like(img, FILL[0])
+        moved[to] = img[of]
+        out.append(moved)
+    return out
+
+
 def translate_x(imgs: Frames, level: float) -> Frames:
-    """Move horizontally by up to 0.45 of the width."""
-    return _warp(imgs, [[1, 0, 0.45 * level * imgs[0].shape[1]], [0, 1, 0]])
+    """Move horizontally by up to 0.45 of the width, in whole pixels."""
+    return _shift(imgs, round(0.45 * level * imgs[0].shape[1]), 0)
 
 
 def translate_y(imgs: Frames, level: float) -> Frames:
-    """Move vertically by up to 0.45 of the height."""
-    return _warp(imgs, [[1, 0, 0], [0, 1, 0.45 * level * imgs[0].shape[0]]])
+    """Move vertically by up to 0.45 of the height, in whole pixels."""
+    return _shift(imgs, 0, round(0.45 * level * imgs[0].shape[0]))
 
 
 OPERATIONS: dict[str, Callable[[Frames, float], Frames]] = {
