@@ -74,10 +74,12 @@ def measure(folder: Path, name: str, items: int, rounds: int) -> dict[str, float
     (folder / 'list.txt').write_text(''.join(f'{i}.{suffix} 0\n' for i in range(items)))
     where = dict(ann_file='list.txt', data_root=str(folder), data_prefix=dict(video=''))
     ours = DATASETS.build({**dataset, **where})
-    upstream_steps = [
-        dict(type='DecordInit') if step['type'] == 'CheckedDecordInit' else step
-        for step in dataset.pipeline
-    ]
+    noise = dict(mode='rand', fill_color=114.75, fill_std=57.375)
+    theirs = {
+        'CheckedDecordInit': dict(type='DecordInit'),
+        'NoiseErasing': dict(type='RandomErasing', erase_prob=0.25, **noise),
+    }  # RandAugment stays ours: theirs does not run without pytorchvideo
+    upstream_steps = [theirs.get(step['type'], step) for step in dataset.pipeline]
     plain = DATASETS.build(dict(type='VideoDataset', pipeline=upstream_steps, **where))
     repeat = dict(type='RepeatAugDataset', num_repeats=2, sample_once=True)
     repeated = DATASETS.build(dict(**repeat, pipeline=upstream_steps, **where))
