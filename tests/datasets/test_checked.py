@@ -115,7 +115,7 @@ def test_any_list_is_read_or_refused_with_its_line(tmp_path, text, cls):
 
 
 @settings(
-    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(st.binary(max_size=60))
 def test_bytes_that_are_no_text_are_refused(tmp_path, content):
@@ -126,7 +126,7 @@ def test_bytes_that_are_no_text_are_refused(tmp_path, content):
 
 
 @settings(
-    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(
     st.lists(
