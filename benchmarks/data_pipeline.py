@@ -3,7 +3,7 @@
     python benchmarks/data_pipeline.py
 
 Clips are generated: 426x240 VP9 webm of 45 frames, as Something-Something V2 has them, and 340x256
-H.264 mp4 of 300 frames, as Kinetics is commonly stored. Times are CPU times of one process, of all
+H.264 mp4 of 300 frames, as Kinetics is commonly stored. Times are CPU times of one process with all
 its threads. An item is one clip, decoded once and augmented twice, as in the configs.
 """
 
@@ -74,10 +74,12 @@ def measure(folder: Path, name: str, items: int, rounds: int) -> dict[str, float
     (folder / 'list.txt').write_text(''.join(f'{i}.{suffix} 0\n' for i in range(items)))
     where = dict(ann_file='list.txt', data_root=str(folder), data_prefix=dict(video=''))
     ours = DATASETS.build({**dataset, **where})
-    upstream_steps = [
-        dict(type='DecordInit') if step['type'] == 'CheckedDecordInit' else step
-        for step in dataset.pipeline
-    ]
+    noise = dict(mode='rand', fill_color=114.75, fill_std=57.375)
+    theirs = {
+        'CheckedDecordInit': dict(type='DecordInit'),
+        'NoiseErasing': dict(type='RandomErasing', erase_prob=0.25, **noise),
+    }  # RandAugment stays ours: theirs does not run without pytorchvideo
+    upstream_steps = [theirs.get(step['type'], step) for step in dataset.pipeline]
     plain = DATASETS.build(dict(type='VideoDataset', pipeline=upstream_steps, **where))
     repeat = dict(type='RepeatAugDataset', num_repeats=2, sample_once=True)
     repeated = DATASETS.build(dict(**repeat, pipeline=upstream_steps, **where))

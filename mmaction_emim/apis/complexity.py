@@ -13,6 +13,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from mmaction_emim.models.motion import EMIMAttention
 
+DOWNLOADS = dict(pretrained=None, pretrained2d=False, clip_pretrained=False)
+
 
 def input_shape(cfg: Config) -> tuple[int, int, int]:
     """(T, H, W) of one view, from the config's test pipeline; 224 x 224 where nothing crops.
@@ -47,14 +49,14 @@ def complexity(model_cfg: dict, shape: tuple[int, int, int], run: bool = False) 
         ValueError: The network cannot take a clip of this shape.
     """
     init_default_scope('mmaction')
-    model = MODELS.build({**model_cfg}).eval()
+    model = MODELS.build(without_downloads(model_cfg)).eval()
     T, H, W = shape
     clip = (1, T, 3, H, W) if _is_2d(model_cfg) else (1, 1, 3, T, H, W)
     with ExitStack() as stack:
         stack.enter_context(torch.no_grad())
         if not run:
             stack.enter_context(FakeTensorMode(allow_non_fake_inputs=True))
-        windows = stack.enter_context(_count_windows(model))
+        windows = stack.enter_context(count_windows(model))
         counter = stack.enter_context(FlopCounterMode(display=False))
         try:
             model.extract_feat(torch.zeros(clip), stage='head')
@@ -64,12 +66,18 @@ def complexity(model_cfg: dict, shape: tuple[int, int, int], run: bool = False) 
     return sum(p.numel() for p in model.parameters()), flops // 2 + sum(windows)
 
 
+def without_downloads(cfg: dict) -> dict:
+    """A copy of a model's config whose networks load no pretrained weights when they are built."""
+    copy = {k: without_downloads(v) if isinstance(v, dict) else v for k, v in cfg.items()}
+    return copy | {key: DOWNLOADS[key] for key in DOWNLOADS.keys() & copy.keys()}
+
+
 def _is_2d(model_cfg: dict) -> bool:
     return model_cfg['type'].endswith('Recognizer2D')
 
 
 @contextmanager
-def _count_windows(model: nn.Module) -> Iterator[list[int]]:
+def count_windows(model: nn.Module) -> Iterator[list[int]]:
     """Counts the windows of EMIM's attention; the reference backend has no product to count."""
     counts: list[int] = []
 

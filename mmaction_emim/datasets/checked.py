@@ -2,13 +2,14 @@
 
 import os.path as osp
 import random
+import re
 from typing import Any
 
 import numpy as np
 import torch
 from mmaction.datasets import RawframeDataset, VideoDataset
 from mmaction.registry import DATASETS
-from mmengine.fileio import exists, list_from_file
+from mmengine.fileio import exists, get
 from mmengine.logging import print_log
 
 MOST_STAND_INS = 100  # clips in a row that fail in a test before it ends
@@ -80,11 +81,16 @@ class _Checked:
                 'see data/README.md for the layout'
             )
         rows = []
-        for number, line in enumerate(list_from_file(self.ann_file), start=1):
-            if line.strip():
+        for number, line in enumerate(get(self.ann_file).splitlines(), start=1):
+            where = f'{self.ann_file}:{number}'
+            try:
+                line = line.decode('utf-8').strip()
+            except UnicodeDecodeError as error:
+                raise ValueError(f'{where}: expected UTF-8 text, got {line!r}') from error
+            if line:
                 # From the right, since a path may hold the delimiter.
-                values = line.strip().rsplit(delimiter, len(self.columns) - 1)
-                rows.append(self._parse(values, f'{self.ann_file}:{number}', delimiter))
+                values = line.rsplit(delimiter, len(self.columns) - 1)
+                rows.append(self._parse(values, where, delimiter))
         if not rows:
             raise ValueError(f'{self.ann_file}: the annotation list holds no clip')
         return rows
@@ -95,10 +101,12 @@ class _Checked:
             raise ValueError(f'{where}: expected {expected!r}, got {delimiter.join(values)!r}')
         row = {self.columns[0]: values[0].strip()}
         for name, value in zip(self.columns[1:], values[1:], strict=True):
-            try:
-                row[name] = int(value)
-            except ValueError:
-                raise ValueError(f'{where}: {name} must be an integer, got {value!r}') from None
+            if not re.fullmatch(r'-?[0-9]+', value.strip()):
+                raise ValueError(f'{where}: {name} must be an integer, got {value!r}')
+            row[name] = int(value)
+        if row.get('total_frames', 0) < 0:
+            frames = row['total_frames']
+            raise ValueError(f'{where}: total_frames must be an integer of 0 or more, got {frames}')
         if row['label'] < 0 or (self.num_classes and row['label'] >= self.num_classes):
             most = f'to {self.num_classes - 1} (num_classes={self.num_classes})'
             raise ValueError(
@@ -174,9 +182,10 @@ class _Checked:
                 raise ValueError('num_repeats: no transform of the pipeline gives imgs')
             data = steps.pop(0)(data)
         views = []
-        for _ in range(self.num_repeats):
-            # Flip and RandomErasing write into the frames.
-            view = dict(data, imgs=[img.copy() for img in data['imgs']])
+        for repeat in range(self.num_repeats, 0, -1):
+            view = data
+            if repeat > 1:  # Flip and RandomErasing write into the frames
+                view = dict(data, imgs=[img.copy() for img in data['imgs']])
             for step in steps:
                 view = step(view)
             views.append(view)

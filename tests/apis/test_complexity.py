@@ -3,7 +3,7 @@ import torch
 from mmengine.config import Config
 from torch.utils.flop_counter import FlopCounterMode
 
-from mmaction_emim.apis.complexity import _count_windows, complexity, input_shape
+from mmaction_emim.apis.complexity import complexity, count_windows, input_shape
 from mmaction_emim.models.motion import EMIMAttention
 
 # Millions of parameters at 174 classes, GMACs of a view of 224 x 224; computed from the authors'
@@ -40,7 +40,7 @@ def test_the_papers_cost(arch, T):
 def test_emim_by_hand():
     """2 frames of 2 x 3 tokens, 8 channels in 2 heads, window 3."""
     module = EMIMAttention(8, 2, window=3)
-    with _count_windows(module) as windows, FlopCounterMode(display=False) as counter:
+    with count_windows(module) as windows, FlopCounterMode(display=False) as counter:
         module(torch.zeros(1, 2, 2, 3, 8))
     linear = 2 * 6 * 8 * 24 + 6 * 8 * 8  # qkv of both frames, proj of the one pair
     motion = 6 * 2 * (9 * 36 + 36 * 4)

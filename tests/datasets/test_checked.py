@@ -1,6 +1,10 @@
-import numpy as np
+import re
+from pathlib import Path
+
 import pytest
-from mmaction.datasets.transforms import DecordDecode
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
 from mmaction_emim.datasets import CheckedRawframeDataset, CheckedVideoDataset
@@ -43,6 +47,14 @@ def test_refuses_a_broken_list(tmp_path, text, message):
         videos(tmp_path, text)
 
 
+@pytest.mark.parametrize('number', ['1_0', '٣', '-3', '+1', '2.0'])
+def test_refuses_odd_numbers(tmp_path, number):
+    init_default_scope('mmaction')
+    (tmp_path / 'list.txt').write_text(f'clip {number} 0\n', encoding='utf-8')
+    with pytest.raises(ValueError, match='list.txt:1: total_frames must be an integer'):
+        CheckedRawframeDataset('list.txt', [], data_root=str(tmp_path))
+
+
 def test_missing_list(tmp_path):
     with pytest.raises(FileNotFoundError, match='gone.txt: no such annotation list'):
         CheckedVideoDataset(ann_file=str(tmp_path / 'gone.txt'), pipeline=[])
@@ -76,27 +88,77 @@ def test_raw_frames(tmp_path):
         CheckedRawframeDataset('list.txt', [], data_root=str(tmp_path))
 
 
-def test_repeats_decode_once_and_augment_apart(motion_shapes, monkeypatch):
+@settings(
+    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    st.text(st.characters(exclude_categories=['Cs']), max_size=60),
+    st.sampled_from([CheckedVideoDataset, CheckedRawframeDataset]),
+)
+@example('a.mp4 1\nb.mp4 \x00 0\n', CheckedVideoDataset)
+@example('a.mp4 ٣\n', CheckedVideoDataset)
+@example('clip 1_0 2\n', CheckedRawframeDataset)
+@example('clip -3 2\n', CheckedRawframeDataset)
+def test_any_list_is_read_or_refused_with_its_line(tmp_path, text, cls):
     init_default_scope('mmaction')
-    np.random.seed(0)
-    decoded = []
-    decode = DecordDecode.transform
-    monkeypatch.setattr(
-        DecordDecode, 'transform', lambda *a: decoded.append(1) or decode(*a)
-    )  # counts, then decodes
-    pipeline = [*DECODE, dict(type='RandAugment', prob=1.0)]
-    options = dict(data_root=str(motion_shapes), num_classes=12, num_repeats=2)
-    data = CheckedVideoDataset('train.txt', pipeline, **options)
-    pairs = [data[i] for i in range(8)]
-    assert len(decoded) == 8
-    for first, second in pairs:
-        assert first['frame_inds'].tolist() == second['frame_inds'].tolist()
-        assert (first['filename'], first['label']) == (second['filename'], second['label'])
-    same = [np.array_equal(a['imgs'], b['imgs']) for a, b in pairs]
-    assert sum(same) < 3  # two draws may agree
+    path = tmp_path / 'list.txt'
+    path.write_bytes(text.encode())
+    where = re.escape(str(path))
+    try:
+        rows = cls('list.txt', [], data_root=str(tmp_path), num_classes=3).load_data_list()
+    except ValueError as error:
+        refused = rf'{where}:\d+: (expected|label|total_frames) .*got .*|{where}: .* no clip'
+        assert re.fullmatch(refused, str(error), re.DOTALL), error
+    else:
+        assert rows and all(row['label'] in range(3) for row in rows)
+        assert all(row.get('total_frames', 0) >= 0 for row in rows)
 
 
-@pytest.mark.parametrize('num_repeats', [0, 1.5])
-def test_refuses_repeats(tmp_path, num_repeats):
-    with pytest.raises(ValueError, match='num_repeats must be an integer of 1 or more'):
-        videos(tmp_path, 'a.mp4 0', num_repeats=num_repeats)
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(st.binary(max_size=60))
+def test_bytes_that_are_no_text_are_refused(tmp_path, content):
+    init_default_scope('mmaction')
+    (tmp_path / 'list.txt').write_bytes(b'a.mp4 0\n' + content + b'\xff')
+    with pytest.raises(ValueError, match=r'list.txt:\d+: '):
+        CheckedVideoDataset('list.txt', [], data_root=str(tmp_path), num_classes=3)
+
+
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    st.lists(
+        st.tuples(
+            st.text('aZ0 é_.,/-', max_size=20).map(lambda name: f'x{name}x'),
+            st.integers(1, 500),
+            st.integers(0, 173),
+        ),
+        min_size=1,
+        max_size=8,
+    )
+)
+def test_what_was_written_is_read(tmp_path, rows):
+    init_default_scope('mmaction')
+    lines = [f'{name} {frames} {label}\n' for name, frames, label in rows]
+    (tmp_path / 'list.txt').write_text(''.join(lines), encoding='utf-8')
+    data = CheckedRawframeDataset('list.txt', [], num_classes=174, data_root=str(tmp_path))
+    assert [
+        (row['frame_dir'], row['total_frames'], row['label']) for row in data.load_data_list()
+    ] == [(f'{tmp_path}/{name}', frames, label) for name, frames, label in rows]
+
+
+def test_mirrored_classes_are_upstreams(tmp_path):
+    root = Path(__file__).parents[2] / 'configs/_base_/datasets'
+    maps = [Config.fromfile(root / f'{name}.py').flip_label_map for name in ('sthv1', 'sthv2')]
+    assert maps[0] == Config.fromfile(root / 'sthv1_segments.py').flip_label_map
+    upstream = (
+        'mmaction::recognition/trn/trn_imagenet-pretrained-r50_8xb16-1x1x8-50e_sthv1-rgb.py',
+        'mmaction::recognition/tsn/tsn_imagenet-pretrained-r50_8xb32-1x1x8-50e_sthv2-rgb.py',
+    )
+    for ours, name in zip(maps, upstream, strict=True):
+        assert len(ours) == 6 and all(ours[ours[label]] == label for label in ours)
+        (tmp_path / 'theirs.py').write_text(f'_base_ = {name!r}')
+        pipeline = Config.fromfile(tmp_path / 'theirs.py').train_dataloader.dataset.pipeline
+        assert [step.flip_label_map for step in pipeline if step.type == 'Flip'] == [ours]

@@ -3,10 +3,11 @@
 from mmaction_emim import compat
 
 from .frame_order import FrameOrder
+from .noise_erasing import NoiseErasing
 from .rand_augment import RandAugment
 from .sample_span import SampleSpan
 from .video_init import CheckedDecordInit
 
 compat.apply_to_transforms()
 
-__all__ = ['CheckedDecordInit', 'FrameOrder', 'RandAugment', 'SampleSpan']
+__all__ = ['CheckedDecordInit', 'FrameOrder', 'NoiseErasing', 'RandAugment', 'SampleSpan']
