@@ -1,0 +1,56 @@
+"""A forward pass of an exported recognizer against PyTorch.
+
+    python benchmarks/export.py                      # EMIM-UniFormer-S, one 16 x 112 x 112 clip
+    python benchmarks/export.py --config configs/emim_motionshapes.py --shape 8 64 64
+
+'eager' computes EMIM with the backend that 'auto' chooses, the graphs with plain operators.
+"""
+
+import argparse
+import tempfile
+from pathlib import Path
+from statistics import median
+
+import measure
+import torch
+from mmengine.config import Config
+
+from mmaction_emim.apis.export import export, exportable, load
+from mmaction_emim.models.motion import EMIMAttention
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('--config', default='configs/emim_sthv2.py')
+    parser.add_argument('--shape', type=int, nargs=3, default=[16, 112, 112])
+    parser.add_argument('--threads', type=int, default=2)
+    parser.add_argument('--rounds', type=int, default=15)
+    parser.add_argument('--seconds', type=float, default=60)
+    args = parser.parse_args()
+    torch.manual_seed(0)
+    torch.set_num_threads(args.threads)
+    model = exportable(Config.fromfile(args.config))
+    clip = torch.rand(1, 3, *args.shape) * 255
+    with tempfile.TemporaryDirectory() as folder:
+        graphs = {}
+        for name, file in (('torch.export', 'model.pt2'), ('onnxruntime', 'model.onnx')):
+            export(model, tuple(args.shape), Path(folder) / file)
+            graphs[name] = load(Path(folder) / file)
+        for module in model.modules():
+            if isinstance(module, EMIMAttention):
+                module.backend = 'auto'
+        calls = {name: lambda f=f: f(clip) for name, f in {'eager': model, **graphs}.items()}
+        with torch.no_grad():
+            times = measure.measure(calls, args.rounds, 'cpu', args.seconds)
+    print(measure.machine('cpu'))
+    rows = [
+        [name, f'{median(times[name]) * 1e3:.0f}', measure.ratio(times, name, 'eager')]
+        for name in times
+    ]
+    measure.print_table(['', 'forward ms', '/ eager'], rows)
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,105 @@
+"""A recognizer as one graph, for ``torch.export`` and ONNX."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from mmaction.registry import MODELS
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from mmengine.runner.checkpoint import load_checkpoint
+from torch import Tensor, nn
+
+from mmaction_emim.apis.complexity import without_downloads
+from mmaction_emim.models.motion import EMIMAttention
+
+OPSET = 18
+
+
+class Scores(nn.Module):
+    """Frames in 0 to 255 to scores of classes, normalization included.
+
+    Args:
+        model: A recognizer on (N, 3, T, H, W) clips with ``ActionDataPreprocessor``.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.backbone, self.head = model.backbone, model.cls_head
+        self.neck = model.neck if model.with_neck else None
+        normalize = model.data_preprocessor
+        shape = (1, 3, 1, 1, 1)
+        self.register_buffer('mean', normalize.mean.view(shape).clone())
+        self.register_buffer('std', normalize.std.view(shape).clone())
+
+    def forward(self, clip: Tensor) -> Tensor:
+        """(N, 3, T, H, W), float32, RGB -> (N, classes)."""
+        x = self.backbone((clip - self.mean) / self.std)
+        if self.neck is not None:
+            x, _ = self.neck(x, None)
+        return self.head(x)
+
+
+def exportable(cfg: Config, checkpoint: str | None = None) -> Scores:
+    """The config's recognizer on plain torch operators, in evaluation.
+
+    Args:
+        cfg: Of a ``Recognizer3D``.
+        checkpoint: Its weights; None leaves them random.
+
+    Raises:
+        ValueError: The recognizer is of another kind.
+    """
+    if not cfg.model.type.endswith('Recognizer3D'):
+        raise ValueError(f'export: model.type must be Recognizer3D, got {cfg.model.type!r}')
+    init_default_scope('mmaction')
+    model = MODELS.build(without_downloads(cfg.model))
+    if checkpoint:
+        load_checkpoint(model, checkpoint, map_location='cpu', strict=True)
+    for module in model.modules():
+        if isinstance(module, EMIMAttention):
+            module.backend = 'reference'  # the others are operators of their own
+    return Scores(model).eval()
+
+
+def export(model: Scores, shape: tuple[int, int, int], path: Path) -> None:
+    """Write ``.pt2`` (``torch.export``) or ``.onnx``; the batch may have any size.
+
+    Args:
+        model: From :func:`exportable`.
+        shape: (T, H, W) of the clips.
+        path: Its suffix says which.
+
+    Raises:
+        ValueError: Another suffix.
+        ImportError: onnx or onnxscript is missing.
+    """
+    clip = torch.rand(2, 3, *shape) * 255
+    batch = torch.export.Dim('batch', min=1, max=1024)
+    if path.suffix == '.pt2':
+        program = torch.export.export(model, (clip,), dynamic_shapes={'clip': {0: batch}})
+        torch.export.save(program, path)
+    elif path.suffix == '.onnx':
+        torch.onnx.export(
+            model,
+            (clip,),
+            path,
+            input_names=['clip'],
+            output_names=['scores'],
+            dynamic_shapes={'clip': {0: batch}},
+            opset_version=OPSET,
+            dynamo=True,
+            external_data=False,
+        )
+    else:
+        raise ValueError(f'{path}: the suffix must be .pt2 or .onnx')
+
+
+def load(path: Path) -> Callable[[Tensor], Tensor]:
+    """What :func:`export` wrote, as a function of clips; ``.onnx`` runs in onnxruntime."""
+    if path.suffix == '.pt2':
+        return torch.export.load(path).module()
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(path, providers=['CPUExecutionProvider'])
+    return lambda clip: torch.from_numpy(session.run(None, {'clip': clip.numpy()})[0])

@@ -1,0 +1,54 @@
+"""Export a recognizer as torch.export's .pt2 or as ONNX: frames in, scores of classes out.
+
+    python tools/deployment/export.py CONFIG CHECKPOINT model.onnx
+
+The graph takes float32 clips (N, 3, T, H, W), RGB, 0 to 255, of any N; T, H and W are the config's
+test view unless --shape says otherwise. What it returns is compared with PyTorch before it is kept.
+"""
+
+import mmaction_emim  # noqa: F401  closes upstream's gaps before anything of it is imported
+
+# isort: split
+import argparse
+from pathlib import Path
+
+import torch
+from mmengine.config import Config
+
+from mmaction_emim.apis.command_line import run
+from mmaction_emim.apis.complexity import input_shape
+from mmaction_emim.apis.export import export, exportable, load
+
+TOLERANCE = 1e-4
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('config')
+    parser.add_argument('checkpoint')
+    parser.add_argument('out', type=Path, help='.pt2 or .onnx')
+    parser.add_argument('--shape', type=int, nargs=3, metavar=('T', 'H', 'W'))
+    args = parser.parse_args()
+
+    cfg = Config.fromfile(args.config)
+    T, H, W = args.shape or input_shape(cfg)
+    model = exportable(cfg, args.checkpoint)
+    draft = args.out.with_name(f'draft_{args.out.name}')
+    try:
+        export(model, (T, H, W), draft)
+        clip = torch.rand(3, 3, T, H, W) * 255
+        with torch.no_grad():
+            expected = model(clip)
+        difference = (load(draft)(clip) - expected).abs().max().item()
+        if difference > TOLERANCE * max(1.0, expected.abs().max().item()):
+            raise ValueError(f'{args.out}: differs from PyTorch by {difference:.1e}; not written')
+        draft.replace(args.out)
+    finally:
+        draft.unlink(missing_ok=True)
+    print(f'{args.out}: {T} x {H} x {W}, differs from PyTorch by {difference:.1e}')
+
+
+if __name__ == '__main__':
+    run(main)
