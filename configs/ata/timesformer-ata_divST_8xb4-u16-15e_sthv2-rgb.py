@@ -36,3 +36,4 @@ model = dict(
         format_shape='NCTHW',
     ),
 )
+train_dataloader = dict(collate_fn=dict(type='pseudo_collate'), dataset=dict(num_repeats=1))
