@@ -1,0 +1,1 @@
+"""From a dataset's official files to MMAction2's lists; used by ``tools/data/*/prepare.py``."""

@@ -1,0 +1,64 @@
+import os
+from pathlib import Path
+
+from mmaction_emim.apis.prepare.verify import Verdict, check_frames, check_video, verify
+
+from ...official import FRAMES, clip, jpegs
+
+
+def killer(path: Path) -> Verdict:
+    """Stands for a decoder that crashes on one file."""
+    if path.stem == 'c':
+        os.abort()
+    return check_video(path)
+
+
+def test_a_crash_costs_one_clip(tmp_path):
+    paths = {name: tmp_path / f'{name}.mp4' for name in 'abcdef'}
+    for path in paths.values():
+        path.write_bytes(clip())
+    verdicts = verify(paths, killer, tmp_path / 'cache', workers=2)
+    assert verdicts.pop('c').problem == 'undecodable: the decoder crashed'
+    assert all(verdict.frames == FRAMES for verdict in verdicts.values())
+
+
+def test_decodes_again_only_what_changed_or_was_bad(tmp_path):
+    paths = {name: tmp_path / f'{name}.webm' for name in 'abc'}
+    for name, path in paths.items():
+        path.write_bytes(clip('libvpx-vp9', 'abc'.index(name)) if name != 'c' else b'x')
+    cache = tmp_path / 'cache'
+    first = verify(paths, check_video, cache, workers=1)
+    assert first['c'].problem.startswith('undecodable: ')
+    assert first['a'].digest != first['b'].digest
+    with open(cache, 'a') as file:
+        file.write('["d", [1, 2], [2')  # a run that was stopped while it wrote
+    paths['b'].write_bytes(clip('libvpx-vp9', 0) + b' ')
+    paths['c'].write_bytes(clip('libvpx-vp9', 0))
+    paths['d'] = tmp_path / 'd.webm'
+    os.chmod(paths['a'], 0o644)
+    again = verify(paths, check_video, cache, workers=1)
+    assert [line[:4] for line in cache.read_text().splitlines() if line] == [
+        '["a"', '["b"', '["d"', '["b"', '["c"',
+    ]  # fmt: skip
+    assert again['a'] == first['a'] == again['c'] != again['b']
+    assert again['d'] == Verdict(0, 'missing', '')
+
+
+def test_folders_of_frames(tmp_path):
+    frames = jpegs()
+
+    def check(**changed):
+        folder = tmp_path / str(len(list(tmp_path.iterdir())))
+        folder.mkdir()
+        for number, data in enumerate(frames, start=1):
+            data = changed.get(f'f{number}', data)
+            if data is not None:
+                (folder / f'{number:05}.jpg').write_bytes(data)
+        return check_frames(folder)
+
+    assert check()[:2] == (FRAMES, '')
+    assert check(f3=None).problem == 'undecodable: frame 00003.jpg of 20 is missing'
+    assert check(f3=b'').problem == 'undecodable: frame 00003.jpg of 20 is empty'
+    assert check(f1=b'no').problem == 'undecodable: 00001.jpg is no image'
+    assert check(**{f'f{n}': None for n in range(1, 21)}).problem == 'empty'
+    assert check_frames(tmp_path / 'gone').problem == 'missing'

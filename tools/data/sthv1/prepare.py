@@ -1,0 +1,46 @@
+#!/usr/bin/env python
+"""Something-Something V1: from the official files to MMAction2's lists. See README.md."""
+
+import mmaction_emim  # noqa: F401  closes upstream's gaps before anything of it is imported
+
+# isort: split
+import sys
+
+from mmaction_emim.apis.command_line import run
+from mmaction_emim.apis.prepare import annotations, archives, folder
+
+PUBLISHED = dict(train=86_017, val=11_522, test=10_960)
+FILES = dict(train='train', val='validation', test='test')
+
+
+def main() -> None:
+    parser = folder.parser(__doc__.splitlines()[0], 'data/sthv1')
+    parser.add_argument(
+        '--label-order',
+        choices=['official', 'alphabetical'],
+        default='official',
+        help="official: of labels.csv, MMAction2's; alphabetical: of the papers' released code",
+    )
+    args = parser.parse_args()
+    frames = args.out / 'rawframes'
+    if parts := archives.find_parts(args.download, r'20bn-something-something-v1-(\d\d)'):
+        archives.unpack(parts, frames, {'.jpg'}, depth=2)
+    names = folder.find(args.download, 'something-something-v1-labels.csv')
+    classes = annotations.read_labels(names)
+    if args.label_order == 'alphabetical':
+        classes = sorted(classes)
+    splits = []
+    for name, file in FILES.items():
+        csv = f'something-something-v1-{file}.csv'
+        path = folder.find(args.download, csv, required=name != 'test')
+        if path and name in args.splits:
+            clips = annotations.read_sthv1(path, None if name == 'test' else classes)
+            list_name = f'sthv1_{name}_list_rawframes.txt'
+            keep_bad = name != 'train'
+            splits.append(folder.Split(name, clips, list_name, frames, PUBLISHED[name], keep_bad))
+    print(f'{len(classes)} classes in {args.label_order} order: 0 is {classes[0]!r}')
+    sys.exit(folder.write_frames(args, splits, classes))
+
+
+if __name__ == '__main__':
+    run(main)
