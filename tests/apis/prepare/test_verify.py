@@ -13,7 +13,8 @@ def killer(path: Path) -> Verdict:
     return check_video(path)
 
 
-def test_a_crash_costs_one_clip(tmp_path):
+def test_a_crash_costs_one_clip(tmp_path, root, monkeypatch):
+    monkeypatch.syspath_prepend(root)  # for the processes, which import this file
     paths = {name: tmp_path / f'{name}.mp4' for name in 'abcdef'}
     for path in paths.values():
         path.write_bytes(clip())

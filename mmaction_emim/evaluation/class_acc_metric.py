@@ -1,0 +1,46 @@
+"""Accuracy by class and by motion, as a metric."""
+
+from pathlib import Path
+
+from mmaction.registry import METRICS
+from mmengine.logging import print_log
+
+from mmaction_emim.apis.prepare.annotations import read_labels
+
+from .checked_acc_metric import CheckedAccMetric
+from .class_report import ClassReport
+
+
+@METRICS.register_module()
+class ClassAccMetric(CheckedAccMetric):
+    """:class:`CheckedAccMetric` with accuracy by class and, for Something-Something, by motion.
+
+    Adds ``acc/mean_class``; where names tell directions ``acc/left_right``, ``acc/up_down``,
+    ``acc/towards_away``, ``acc/in_out``, ``acc/camera``, ``acc/pretend``, ``acc/real``, and
+    ``acc/opposites_confused``, the share of clips that were taken for the opposite class.
+
+    Args:
+        label_map: Class names: ``label_map.txt`` or ``labels.json``.
+        out_dir: Where ``classes.txt`` and ``classes.png`` are written. Default None: nowhere.
+        kwargs: As :class:`CheckedAccMetric`'s.
+
+    Raises:
+        FileNotFoundError: ``label_map`` does not exist.
+    """
+
+    def __init__(self, label_map: str, out_dir: str | None = None, **kwargs) -> None:
+        super().__init__(**kwargs)
+        self.names = read_labels(Path(label_map))
+        self.out_dir = out_dir
+
+    def compute_metrics(self, results: list[dict]) -> dict:
+        """The numbers; also writes the files."""
+        predicted = [-1 if r['failed'] else int(r['pred'].argmax()) for r in results]
+        report = ClassReport(predicted, [r['label'] for r in results], self.names)
+        if self.out_dir:
+            out = Path(self.out_dir)
+            out.mkdir(parents=True, exist_ok=True)
+            (out / 'classes.txt').write_text(report.text(), encoding='utf-8')
+            report.plot(out / 'classes.png')
+            print_log(f'accuracy by class: {out / "classes.txt"}', 'current')
+        return {**super().compute_metrics(results), **report.metrics()}
