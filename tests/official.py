@@ -60,32 +60,44 @@ def write_parts(folder: Path, stem: str, data: bytes, parts: int = 3) -> None:
         (folder / f'{stem}-{i:02}').write_bytes(data[i * step : (i + 1) * step])
 
 
-def write_sthv1(folder: Path) -> None:
-    """8 training, 4 validation and 2 test clips of four classes."""
+def _split(train: int, val: int) -> dict[str, range]:
+    first = train + val + 1
+    return dict(
+        train=range(1, train + 1),
+        validation=range(train + 1, first),
+        test=range(first, first + 2),
+    )
+
+
+def write_sthv1(folder: Path, train: int = 8, val: int = 4) -> None:
+    """So many training and validation clips of four classes, and 2 test clips."""
+    ids_of = _split(train, val)
     stem = '20bn-something-something-v1'
     files = {
         f'{stem}/{i}/{n:05}.jpg': data
-        for i in range(1, 15)
+        for i in range(1, train + val + 3)
         for n, data in enumerate(jpegs(i), start=1)
     }
     write_parts(folder, stem, tar_gz(files))
     names = [TEMPLATES[-1], *TEMPLATES[:-1]]  # no alphabetical order
     (folder / 'something-something-v1-labels.csv').write_text('\n'.join(names) + '\n')
-    for split, ids in (('train', range(1, 9)), ('validation', range(9, 13))):
-        lines = [f'{i};{MIRRORED[i % 4]}\n' for i in ids]
+    for split in ('train', 'validation'):
+        lines = [f'{i};{MIRRORED[i % 4]}\n' for i in ids_of[split]]
         (folder / f'something-something-v1-{split}.csv').write_text(''.join(lines))
-    (folder / 'something-something-v1-test.csv').write_text('13\n14\n')
+    (folder / 'something-something-v1-test.csv').write_text(
+        ''.join(f'{i}\n' for i in ids_of['test'])
+    )
 
 
-def write_sthv2(folder: Path) -> None:
-    """8 training, 4 validation and 2 test clips of four classes."""
+def write_sthv2(folder: Path, train: int = 8, val: int = 4) -> None:
+    """So many training and validation clips of four classes, and 2 test clips."""
     stem = '20bn-something-something-v2'
-    files = {f'{stem}/{i}.webm': clip('libvpx-vp9', i) for i in range(1, 15)}
+    files = {f'{stem}/{i}.webm': clip('libvpx-vp9', i) for i in range(1, train + val + 3)}
     write_parts(folder, stem, tar_gz(files))
     labels = {name: str(i) for i, name in enumerate(TEMPLATES)}
     (folder / 'labels').mkdir()
     (folder / 'labels' / 'labels.json').write_text(json.dumps(labels, indent=1))
-    for split, ids in (('train', range(1, 9)), ('validation', range(9, 13)), ('test', (13, 14))):
+    for split, ids in _split(train, val).items():
         records = [dict(id=str(i)) for i in ids]
         for record in records if split != 'test' else ():
             template = MIRRORED[int(record['id']) % 4].replace('something', '[something]')
@@ -93,16 +105,18 @@ def write_sthv2(folder: Path) -> None:
         (folder / 'labels' / f'{split}.json').write_text(json.dumps(records, indent=1))
 
 
-def write_kinetics(folder: Path, classes: int) -> None:
-    """A training clip of every class, and 4 validation clips."""
+def write_kinetics(
+    folder: Path, classes: int, train: int | None = None, val: int | None = None
+) -> None:
+    """A list of a training clip of every class and 4 validation clips; so many are there."""
     header = ['label', 'youtube_id', 'time_start', 'time_end', 'split', 'is_cc']
-    for split, count in (('train', classes), ('val', 4)):
+    for split, count, kept in (('train', classes, train), ('val', 4, val)):
         rows = [
             [f'class {i:03}', f'{split}_{i:05}'[:11], i, i + 10, split, 0] for i in range(count)
         ]
         with open(folder / f'{split}.csv', 'w', newline='') as file:
             csv.writer(file).writerows([header, *rows])
-        files = {f'./{r[1]}_{r[2]:06}_{r[3]:06}.mp4': clip(seed=r[2] % 8) for r in rows}
+        files = {f'./{r[1]}_{r[2]:06}_{r[3]:06}.mp4': clip(seed=r[2] % 8) for r in rows[:kept]}
         (folder / split).mkdir()
         half = len(files) // 2
         for part, names in enumerate((list(files)[:half], list(files)[half:])):
@@ -110,12 +124,12 @@ def write_kinetics(folder: Path, classes: int) -> None:
             (folder / split / f'part_{part}.tar.gz').write_bytes(data)
 
 
-def write_diving48(folder: Path) -> None:
-    """8 training and 4 test clips."""
+def write_diving48(folder: Path, train: int = 8, val: int = 4) -> None:
+    """So many training and test clips."""
     vocab = [['Back', f'{i}som', 'NoTwis', 'PIKE'] for i in range(48)]
     (folder / 'Diving48_vocab.json').write_text(json.dumps(vocab))
     files = {}
-    for split, count in (('train', 8), ('test', 4)):
+    for split, count in (('train', train), ('test', val)):
         names = [f'{split}-xY_{i:05}' for i in range(count)]
         records = [
             dict(vid_name=name, label=i * 5, start_frame=0, end_frame=FRAMES)

@@ -9,6 +9,7 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 
 from mmaction_emim.apis.command_line import check_overrides, load_upstream_tool, run
+from mmaction_emim.apis.describe import describe_test
 
 
 def main() -> None:
@@ -21,7 +22,9 @@ def main() -> None:
     cfg.merge_from_dict(args.cfg_options or {})
     cfg.work_dir = args.work_dir or cfg.get('work_dir') or f'work_dirs/{Path(args.config).stem}'
     cfg.load_from = args.checkpoint
-    Runner.from_cfg(cfg).test()
+    runner = Runner.from_cfg(cfg)
+    runner.logger.info(describe_test(cfg))
+    runner.test()
 
 
 if __name__ == '__main__':

@@ -2,7 +2,8 @@
 
     python tools/zoo.py             # count parameters and FLOPs of new configs, write everything
     python tools/zoo.py --recount   # count all again
-    python tools/zoo.py --check     # exit with 1 unless what is written is whole and consistent
+    python tools/zoo.py --check     # exit with 1 unless what is written is whole and consistent;
+                                    # with --recount also parameters and FLOPs
 
 Results and weights are entered by hand in a metafile, measured by this project; they are kept.
 """
@@ -18,7 +19,8 @@ import yaml
 from mmengine.config import Config
 
 from mmaction_emim.apis.command_line import run
-from mmaction_emim.apis.complexity import complexity, input_shape
+from mmaction_emim.apis.complexity import input_shape
+from mmaction_emim.apis.describe import cost, data_name, test_views
 
 CONFIGS = Path(__file__).resolve().parents[1] / 'configs'
 COLLECTIONS = {
@@ -34,44 +36,27 @@ COLLECTIONS = {
         'https://arxiv.org/abs/2210.00132',
     ),
 }
-DATA = {
-    'sthv1': 'Something-Something V1',
-    'sthv2': 'Something-Something V2',
-    'kinetics400': 'Kinetics-400',
-    'kinetics-400': 'Kinetics-400',
-    'kinetics600': 'Kinetics-600',
-    'diving48': 'Diving48',
-}
-ATA = 'AlignmentGuidedTemporalAttention'  # its path depends on values
+COSTS = ('Parameters', 'FLOPs')
 TABLE = re.compile(r'<!-- zoo -->\n.*?<!-- /zoo -->', re.DOTALL)
 
 
-def data_of(name: str) -> str:
-    """The dataset that a config's name ends with."""
-    return next(data for key, data in DATA.items() if re.search(rf'_{key}(-rgb)?$', name))
-
-
-def metadata(path: Path) -> dict:
-    """What a config says of itself, and what its network costs."""
-    cfg = Config.fromfile(path)
-    pipeline = cfg.test_dataloader.dataset.pipeline
+def settings(cfg: Config) -> dict:
+    """What a config says of itself."""
     T, H, W = input_shape(cfg)
-    clips = next(step.get('num_clips', 1) for step in pipeline if 'clip_len' in step)
-    one_view = cfg.model.type == 'Recognizer2D'
-    crops = {'ThreeCrop': 3, 'TenCrop': 10}
-    number = next((crops[step.type] for step in pipeline if step.type in crops), 1)
-    value_dependent = cfg.model.backbone.get('motion', {}).get('type') == ATA
-    parameters, macs = complexity(cfg.model, (T, H, W), run=value_dependent)
     return {
-        'Training Data': data_of(path.stem),
+        'Training Data': data_name(cfg),
         'Frames': T,
-        'Views': f'{1 if one_view else clips} x {number}',
+        'Views': '{} x {}'.format(*test_views(cfg)),
         'Resolution': f'{H}x{W}',
-        'Parameters': f'{parameters / 1e6:.2f}M',
-        'FLOPs': f'{macs / 1e9:.1f}G',
         'Epochs': cfg.train_cfg.max_epochs,
         'Batch Size': cfg.train_dataloader.batch_size,
     }
+
+
+def counted(cfg: Config) -> dict:
+    """What its network costs."""
+    parameters, macs = cost(cfg)
+    return dict(zip(COSTS, (f'{parameters / 1e6:.2f}M', f'{macs / 1e9:.1f}G'), strict=True))
 
 
 def metafile(folder: str, recount: bool) -> dict:
@@ -81,15 +66,29 @@ def metafile(folder: str, recount: bool) -> dict:
     known = {model['Name']: model for model in read(file).get('Models', [])}
     models = []
     for path in sorted((CONFIGS / folder).glob('*.py')):
-        model = known.get(path.stem, {})
+        model, cfg = known.get(path.stem, {}), Config.fromfile(path)
+        costs = {key: model['Metadata'][key] for key in COSTS} if model else {}
         if recount or not model:
             print(path.stem, flush=True)
-            model = {**model, 'Metadata': metadata(path)}
+            costs = counted(cfg)
+        model = {**model, 'Metadata': {**settings(cfg), **costs}}
         entry = {'Name': path.stem, 'Config': f'configs/{folder}/{path.name}'}
         models.append({**entry, 'In Collection': name, **model, 'Modality': 'RGB'})
     paper = {'URL': url, 'Title': title}
     collection = {'Name': name, 'README': f'configs/{folder}/README.md', 'Paper': paper}
     return {'Collections': [collection], 'Models': models}
+
+
+def check_metadata(file: Path, model: dict, recount: bool) -> None:
+    """Compare a metafile's entry with its config.
+
+    Raises:
+        ValueError: They differ; the message names what.
+    """
+    cfg = Config.fromfile(CONFIGS.parent / model['Config'])
+    for key, value in (settings(cfg) | (counted(cfg) if recount else {})).items():
+        if (found := model['Metadata'].get(key)) != value:
+            raise ValueError(f'{file}: {model["Name"]}: {key} is {value}, not {found}')
 
 
 def read(file: Path) -> dict:
@@ -144,6 +143,8 @@ def main() -> None:
             paths = {path.stem for path in (CONFIGS / folder).glob('*.py')}
             if names != paths:
                 raise ValueError(f'{file}: its models and the configs differ: {names ^ paths}')
+            for model in meta['Models']:
+                check_metadata(file, model, args.recount)
         else:
             meta = metafile(folder, args.recount)
             files[file] = written(meta)

@@ -223,6 +223,7 @@ class CheckedVideoDataset(_Checked, VideoDataset):
             return super().load_data_list()
         rows = self._read_list(self.delimiter)
         for row in rows:
+            row['video_id'] = row['filename']
             row['filename'] = osp.join(self.data_prefix['video'] or '', row['filename'])
         return rows
 
@@ -247,5 +248,6 @@ class CheckedRawframeDataset(_Checked, RawframeDataset):
             return super().load_data_list()
         rows = self._read_list(' ')
         for row in rows:
+            row['video_id'] = row['frame_dir']
             row['frame_dir'] = osp.join(self.data_prefix['img'] or '', row['frame_dir'])
         return rows

@@ -5,7 +5,7 @@ from pathlib import Path
 from mmaction.registry import METRICS
 from mmengine.logging import print_log
 
-from mmaction_emim.apis.prepare.annotations import read_labels
+from mmaction_emim.datasets.annotations import read_labels
 
 from .checked_acc_metric import CheckedAccMetric
 from .class_report import ClassReport

@@ -23,6 +23,20 @@ def test_what_is_committed_is_whole(run, root):
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
+def test_the_costs_are_as_counted_now(run, root):
+    done = zoo(run, root, '--check', '--recount')
+    assert done.returncode == 0, done.stderr
+
+
+def test_an_entry_that_differs_from_its_config_is_told(run, copy):
+    file = copy / 'configs' / 'm2a' / 'metafile.yml'
+    file.write_text(file.read_text().replace('Views: 1 x 1', 'Views: 1 x 3', 1))
+    done = zoo(run, copy, '--check')
+    assert done.returncode == 1
+    assert 'Views is 1 x 1, not 1 x 3' in done.stderr.splitlines()[-1]
+
+
 @pytest.mark.parametrize(
     'file, old, new',
     [

@@ -11,8 +11,8 @@ import argparse
 from pathlib import Path
 
 from mmaction_emim.apis.command_line import run
-from mmaction_emim.apis.prepare.annotations import AnnotationError, read_labels
-from mmaction_emim.apis.prepare.folder import write_text
+from mmaction_emim.apis.files import write_text
+from mmaction_emim.datasets.annotations import AnnotationError, read_labels
 from mmaction_emim.evaluation.motion_groups import flip_label_map
 
 

@@ -8,7 +8,9 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from .annotations import Clip
+from mmaction_emim.apis.files import write_text
+from mmaction_emim.datasets.annotations import Clip
+
 from .verify import Check, Verdict, check_frames, check_video, verify
 
 VIDEOS = frozenset({'.mp4', '.webm', '.mkv', '.avi', '.mov'})
@@ -179,11 +181,3 @@ def _summary(args: argparse.Namespace, table: Sequence[tuple], reported: int) ->
         print(f'{args.out / "report.tsv"}: {reported:,} lines, every clip that is not as it should')
     print(f'{args.out}: {"whole" if whole else "NOT whole"}')
     return 0 if whole else INCOMPLETE
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file so that it is never half there."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial_path = path.with_name(path.name + '.part')
-    partial_path.write_text(text, encoding='utf-8')
-    os.replace(partial_path, path)

@@ -9,7 +9,8 @@ import sys
 from pathlib import Path
 
 from mmaction_emim.apis.command_line import run
-from mmaction_emim.apis.prepare import annotations, archives, folder
+from mmaction_emim.apis.prepare import archives, folder
+from mmaction_emim.datasets import annotations
 
 NAMES = dict(train=('train',), val=('val', 'validate'), test=('test',))
 

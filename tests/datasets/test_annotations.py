@@ -7,8 +7,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mmaction_emim.apis.prepare import annotations
-from mmaction_emim.apis.prepare.annotations import AnnotationError
+from mmaction_emim.datasets import annotations
+from mmaction_emim.datasets.annotations import AnnotationError
 
 NAMES = ['Moving something down', 'Moving something up']
 READERS = {

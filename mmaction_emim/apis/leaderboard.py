@@ -1,0 +1,202 @@
+"""Tests of several recognizers in one table: what was asked, what was measured, how it looks."""
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+import yaml
+from mmengine.config import Config
+
+from .describe import averaging, cost, data_name, test_views
+
+
+class Entry(NamedTuple):
+    """What to test.
+
+    Attributes:
+        name: Of the row; the config's name where the list gives none.
+        config: Path of the config.
+        checkpoint: Path of the weights.
+        options: As ``--cfg-options``, ``key=value``.
+    """
+
+    name: str
+    config: Path
+    checkpoint: Path
+    options: tuple[str, ...]
+
+
+class Row(NamedTuple):
+    """A line of the leaderboard. Shares are in percent, GFLOPs count multiply-accumulates."""
+
+    name: str
+    data: str
+    frames: int
+    views: str
+    averaging: str
+    params_m: float
+    gflops_view: float
+    gflops: float
+    top1: float
+    top5: float
+    mean_class: float
+    clips: int
+    failed: int
+
+
+class Published(NamedTuple):
+    """A result of others, as published; ``gflops`` over all views."""
+
+    name: str
+    data: str
+    top1: float
+    gflops: float
+
+
+TITLES = (
+    'network', 'data', 'frames', 'views (clips x crops)', 'scores', 'params, M', 'GFLOPs a view',
+    'GFLOPs', 'top-1', 'top-5', 'mean class', 'clips', 'failed',
+)  # fmt: skip
+
+
+def read_entries(path: Path) -> list[Entry]:
+    """A YAML list of ``{config: …, checkpoint: …, name: …, cfg_options: {key: value}}``.
+
+    Raises:
+        ValueError: An entry is not so, a file does not exist, or a name is there twice.
+    """
+    entries: dict[str, Entry] = {}
+    for number, item in enumerate(_yaml_list(path), start=1):
+        where = f'{path}: entry {number}'
+        values = _fields(item, where, ('config', 'checkpoint'), ('name', 'cfg_options'))
+        config, checkpoint = Path(values['config']), Path(values['checkpoint'])
+        for key, file in (('config', config), ('checkpoint', checkpoint)):
+            if not file.is_file():
+                raise ValueError(f'{where}: {key} {str(file)!r} does not exist')
+        options = values.get('cfg_options', {})
+        if not isinstance(options, dict):
+            raise ValueError(f'{where}: cfg_options must be key: value, got {options!r}')
+        name = str(values.get('name', config.stem))
+        if name in entries or '/' in name or name.startswith('.'):
+            problem = 'is there twice' if name in entries else 'must be the name of a folder'
+            raise ValueError(f'{where}: name {name!r} {problem}')
+        options = tuple(f'{key}={value}' for key, value in options.items())
+        entries[name] = Entry(name, config, checkpoint, options)
+    return list(entries.values())
+
+
+def read_published(path: Path) -> list[Published]:
+    """A YAML list of ``{name: …, data: …, top1: percent, gflops: over all views}``.
+
+    Raises:
+        ValueError: An entry is not so.
+    """
+    return [
+        Published(**_fields(item, f'{path}: entry {number}', Published._fields))
+        for number, item in enumerate(_yaml_list(path), start=1)
+    ]
+
+
+def measure(name: str, cfg: Config, results: Sequence[dict]) -> Row:
+    """The row of one test.
+
+    Args:
+        name: Of the row.
+        cfg: With the test's options.
+        results: From :func:`load_dump`, a score per class each; failed clips count as wrong.
+    """
+    scores = torch.stack([result['pred_score'] for result in results])
+    best = scores.argsort(1, descending=True, stable=True)[:, :5]
+    labels = torch.cat([result['gt_label'].flatten()[:1] for result in results])
+    failed = torch.tensor([bool(result.get('failed')) for result in results])
+    right = (best == labels[:, None]) & ~failed[:, None]
+    top1, top5 = right[:, 0], right.any(1)
+    by_class = [top1[labels == label].double().mean().item() for label in labels.unique()]
+    clips, crops = test_views(cfg)
+    parameters, macs = cost(cfg)
+    frames = next(s.clip_len for s in cfg.test_dataloader.dataset.pipeline if 'clip_len' in s)
+    return Row(
+        name=name,
+        data=data_name(cfg),
+        frames=frames,
+        views=f'{clips} x {crops}',
+        averaging=averaging(cfg),
+        params_m=round(parameters / 1e6, 2),
+        gflops_view=round(macs / 1e9, 1),
+        gflops=round(macs * clips * crops / 1e9, 1),
+        top1=round(100 * top1.double().mean().item(), 2),
+        top5=round(100 * top5.double().mean().item(), 2),
+        mean_class=round(100 * float(np.mean(by_class)), 2),
+        clips=len(results),
+        failed=int(failed.sum()),
+    )
+
+
+def markdown(rows: Sequence[Row], published: Sequence[Published], failures: dict[str, str]) -> str:
+    """A table for each dataset, the best first; published results apart; what failed and why."""
+    text = '# Leaderboard\n'
+    for data in dict.fromkeys(row.data for row in rows):
+        own = sorted((row for row in rows if row.data == data), key=lambda row: -row.top1)
+        text += f'\n## {data}\n\n' + _table(TITLES, own)
+        if peers := [peer for peer in published if peer.data == data]:
+            titles = ('network', 'data', 'top-1', 'GFLOPs')
+            text += '\nPublished by others, not measured here:\n\n' + _table(titles, peers)
+    if failures:
+        text += '\n## Failed\n\n' + ''.join(f'- {n}: {why}\n' for n, why in failures.items())
+    return text
+
+
+def csv_text(rows: Sequence[Row]) -> str:
+    """The rows with the field names as header."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator='\n')
+    writer.writerows([Row._fields, *rows])
+    return text.getvalue()
+
+
+def plot(rows: Sequence[Row], published: Sequence[Published], path: Path) -> None:
+    """Top-1 against GFLOPs over all views, one panel a dataset, published results hollow."""
+    from matplotlib.figure import Figure  # without pyplot: no global state, no display
+
+    names = list(dict.fromkeys(row.data for row in rows))
+    figure = Figure(figsize=(6 * len(names), 5), layout='constrained')
+    for axes, data in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
+        own = [row for row in rows if row.data == data]
+        peers = [peer for peer in published if peer.data == data]
+        axes.scatter([r.gflops for r in own], [r.top1 for r in own], label='measured')
+        if peers:
+            x, y = [p.gflops for p in peers], [p.top1 for p in peers]
+            axes.scatter(x, y, facecolors='none', edgecolors='grey', label='published by others')
+        for point in (*own, *peers):
+            offset = dict(xytext=(4, 4), textcoords='offset points', fontsize=7)
+            axes.annotate(point.name, (point.gflops, point.top1), **offset)
+        axes.set(title=data, xscale='log', xlabel='GFLOPs over all views', ylabel='top-1, percent')
+        axes.legend()
+    figure.savefig(path, dpi=120)
+
+
+def _table(titles: Sequence[str], rows: Sequence[tuple]) -> str:
+    lines = [titles, ['---'] * len(titles), *rows]
+    return ''.join('| ' + ' | '.join(map(str, line)) + ' |\n' for line in lines)
+
+
+def _yaml_list(path: Path) -> list:
+    try:
+        items = yaml.safe_load(path.read_text(encoding='utf-8'))
+    except yaml.YAMLError as error:
+        raise ValueError(f'{path}: not YAML: {" ".join(str(error).split())}') from error
+    if not isinstance(items, list) or not items:
+        raise ValueError(f'{path}: expected a list of entries, each after a dash')
+    return items
+
+
+def _fields(item: Any, where: str, needed: Sequence[str], more: Sequence[str] = ()) -> dict:
+    if not isinstance(item, dict) or not set(needed) <= item.keys() <= {*needed, *more}:
+        keys = ', '.join(map(str, item)) if isinstance(item, dict) else repr(item)
+        optional = f', perhaps {", ".join(more)}' if more else ''
+        raise ValueError(f'{where}: expected {", ".join(needed)}{optional}, got {keys}')
+    return item

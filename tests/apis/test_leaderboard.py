@@ -1,0 +1,75 @@
+import csv
+import io
+
+import cv2
+import pytest
+import torch
+from mmengine.config import Config
+
+from mmaction_emim.apis.leaderboard import (
+    Row,
+    csv_text,
+    markdown,
+    measure,
+    plot,
+    read_entries,
+    read_published,
+)
+
+from ..conftest import ROOT
+
+ROWS = [
+    Row('ours', 'Kinetics-400', 16, '4 x 3', 'raw', 21.5, 84.9, 1018.8, 80.0, 94.0, 79.9, 9, 0),
+    Row('better', 'Kinetics-400', 16, '4 x 1', 'raw', 21.5, 84.9, 339.6, 81.0, 94.0, 80.9, 9, 1),
+    Row('other', 'Diving48', 16, '1 x 3', 'raw', 21.5, 84.9, 254.7, 70.0, 90.0, 69.9, 9, 0),
+]
+PUBLISHED = ROOT / 'configs' / 'published.yml'
+
+
+def test_measure_counts_failed_clips_as_wrong():
+    cfg = Config.fromfile(ROOT / 'configs' / 'emim_motionshapes.py')
+    results = [
+        dict(pred_score=torch.eye(12)[guess], gt_label=torch.tensor([label]))
+        for guess, label in [(0, 0), (0, 0), (1, 0), (2, 2), (3, 2)]
+    ]
+    results[0]['failed'] = True
+    row = measure('x', cfg, results)
+    assert (row.top1, row.mean_class, row.failed, row.clips) == (40.0, 41.67, 1, 5)
+    assert row.top5 == 80.0  # ties keep the labels' order, as class 0 and 2 are among the first
+    assert (row.data, row.frames, row.views) == ('MotionShapes', 8, '1 x 1')
+    assert row.gflops == row.gflops_view > 0
+
+
+def test_tables_and_plot(tmp_path):
+    peers = read_published(PUBLISHED)
+    text = markdown(ROWS, peers, {'broken': 'no such file'})
+    assert text.index('| better |') < text.index('| ours |') < text.index('## Diving48')
+    published = text[text.index('Published by others') : text.index('## Diving48')]
+    assert '| UniFormer-S, 16 | Kinetics-400 | 80.8 | 167 |' in published
+    assert 'Something-Something' not in text and '- broken: no such file' in text
+    (*_, last) = csv.DictReader(io.StringIO(csv_text(ROWS)))
+    assert last['name'] == 'other' and last['top1'] == '70.0'
+    plot(ROWS, peers, tmp_path / 'x.png')
+    assert cv2.imread(str(tmp_path / 'x.png')).std() > 10
+
+
+@pytest.mark.parametrize(
+    'text, sentence',
+    [
+        ('{a: 1}', 'expected a list of entries'),
+        ('- config: x.py', 'entry 1: expected config, checkpoint, perhaps name, cfg_options'),
+        ('- {config: x.py, checkpoint: y}', "entry 1: config 'x.py' does not exist"),
+        (
+            '- {config: C, checkpoint: C}\n- {config: C, checkpoint: C}',
+            "name 'runs' is there twice",
+        ),
+        ('- {config: C, checkpoint: C, name: a/b}', "name 'a/b' must be the name of a folder"),
+        ('- {config: C, checkpoint: C, cfg_options: [a]}', 'cfg_options must be key: value'),
+        ('- [', 'not YAML'),
+    ],
+)
+def test_one_clear_sentence(tmp_path, text, sentence):
+    path = tmp_path / 'runs.yml'
+    path.write_text(text.replace('C', str(path)))
+    with pytest.raises(ValueError, match=sentence):
+        read_entries(path)
