@@ -110,7 +110,7 @@ def measure(name: str, cfg: Config, results: Sequence[dict]) -> Row:
         results: From :func:`load_dump`, a score per class each; failed clips count as wrong.
     """
     scores = torch.stack([result['pred_score'] for result in results])
-    best = scores.argsort(1, descending=True, stable=True)[:, :5]
+    best = scores.argsort(dim=1, descending=True, stable=True)[:, :5]
     labels = torch.cat([result['gt_label'].flatten()[:1] for result in results])
     failed = torch.tensor([bool(result.get('failed')) for result in results])
     right = (best == labels[:, None]) & ~failed[:, None]

@@ -1,5 +1,6 @@
 """Training: parameter groups and hooks, registered in MMAction2's registries."""
 
+from .atomic_backend import AtomicLocalBackend
 from .checkpoint_hook import ForeignCheckpointHook
 from .compile_hook import CompileBackboneHook
 from .epoch_seed_hook import EpochSeedHook
@@ -8,6 +9,7 @@ from .param_groups import LayerDecayOptimWrapperConstructor
 from .throughput_hook import ThroughputHook
 
 __all__ = [
+    'AtomicLocalBackend',
     'CompileBackboneHook',
     'EpochSeedHook',
     'FailedClipsHook',

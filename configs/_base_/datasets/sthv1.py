@@ -6,7 +6,7 @@ flip_label_map = {2: 4, 4: 2, 30: 41, 41: 30, 52: 66, 66: 52}
 
 train_pipeline = [
     dict(type='UniformSample', clip_len=16),
-    dict(type='RawFrameDecode'),
+    dict(type='CheckedRawFrameDecode'),
     dict(type='RandAugment', magnitude=7, num_layers=4, magnitude_std=0.5),
     dict(type='RandomResizedCrop', area_range=(0.08, 1.0), aspect_ratio_range=(3 / 4, 4 / 3)),
     dict(type='Resize', scale=(224, 224), keep_ratio=False),
@@ -16,7 +16,7 @@ train_pipeline = [
 ]
 val_pipeline = [
     dict(type='UniformSample', clip_len=16, num_clips=1, test_mode=True),
-    dict(type='RawFrameDecode'),
+    dict(type='CheckedRawFrameDecode'),
     dict(type='Resize', scale=(-1, 224)),
     dict(type='CenterCrop', crop_size=224),
     dict(type='FormatShape', input_format='NCTHW'),
@@ -24,7 +24,7 @@ val_pipeline = [
 ]
 test_pipeline = [
     dict(type='UniformSample', clip_len=16, num_clips=1, test_mode=True),
-    dict(type='RawFrameDecode'),
+    dict(type='CheckedRawFrameDecode'),
     dict(type='Resize', scale=(-1, 224)),
     dict(type='ThreeCrop', crop_size=224),
     dict(type='FormatShape', input_format='NCTHW'),

@@ -21,15 +21,17 @@ class PyAVReader:
 
     Args:
         filename: Of the clip.
+        short_side: As :class:`CheckedDecordInit`'s.
 
     Raises:
         ValueError: The file has no video stream.
     """
 
-    def __init__(self, filename: str) -> None:
+    def __init__(self, filename: str, short_side: int | None = None) -> None:
         import av
 
         self.filename = filename
+        self.short_side = short_side
         with av.open(filename) as container:
             stream = container.streams.best('video')
             if stream is None:
@@ -58,7 +60,8 @@ class PyAVReader:
         with av.open(self.filename) as container:
             for i, frame in enumerate(container.decode(container.streams[self._stream])):
                 if i in wanted:
-                    rgb = frame.to_ndarray(format='rgb24')
+                    H, W = _reduced(frame.height, frame.width, self.short_side)
+                    rgb = frame.to_ndarray(format='rgb24', height=H, width=W)
                     found[i] = np.rot90(rgb, round(getattr(frame, 'rotation', 0) / 90))
                     if len(found) == len(wanted):
                         break
@@ -80,6 +83,9 @@ class CheckedDecordInit(DecordInit):
         fallback: What opens the clips that decord cannot, such as AV1: ``'pyav'``, or None
             (default): they fail. MPEG program and elementary streams (``.mpg``), of which decord
             returns wrong frames, count as such.
+        short_side: Frames whose short side has more pixels are scaled down to so many by the
+            decoder (bicubic), which costs less than a ``Resize`` of what was decoded. Default
+            None: never, since transforms before the crop would see other pixels.
 
     Raises:
         ValueError: An argument is none of these, or a clip is empty, cut short, has no
@@ -91,6 +97,7 @@ class CheckedDecordInit(DecordInit):
         io_backend: str = 'disk',
         num_threads: int = 1,
         fallback: str | None = None,
+        short_side: int | None = None,
         **kwargs,
     ) -> None:
         if num_threads not in (1, 2):
@@ -106,8 +113,18 @@ class CheckedDecordInit(DecordInit):
             raise ValueError(
                 f"CheckedDecordInit: fallback needs io_backend='disk', got {io_backend!r}"
             )
+        if short_side is not None and (not isinstance(short_side, int) or short_side < 2):
+            raise ValueError(
+                'CheckedDecordInit: short_side must be an integer of 2 or more or None, '
+                f'got {short_side!r}'
+            )
+        if short_side and io_backend != 'disk':
+            raise ValueError(
+                f"CheckedDecordInit: short_side needs io_backend='disk', got {io_backend!r}"
+            )
         super().__init__(io_backend=io_backend, num_threads=num_threads, **kwargs)
         self.fallback = fallback
+        self.short_side = short_side
         self._said = False
 
     def _get_video_reader(self, filename: str) -> decord.VideoReader | PyAVReader:
@@ -122,17 +139,30 @@ class CheckedDecordInit(DecordInit):
         try:
             if start in _MPEG_STREAMS:
                 raise ValueError('decord returns wrong frames of MPEG program streams')
-            return decord.VideoReader(filename, num_threads=self.num_threads)
+            return self._open(filename)
         except Exception as error:  # decord's own class is private
             if not self.fallback:
                 hint = "fallback='pyav' may read it"
                 raise ValueError(f'decord cannot open it ({hint}): {_cause(error)}') from error
-            reader = PyAVReader(filename)
+            reader = PyAVReader(filename, self.short_side)
             if not self._said:
                 self._said = True  # once a worker
                 name = osp.basename(filename)
                 print_log(f'{name}: read by PyAV, decord cannot: {_cause(error)}', 'current')
             return reader
+
+    def _open(self, filename: str) -> decord.VideoReader:
+        reader = decord.VideoReader(filename, num_threads=self.num_threads)
+        if not self.short_side or not len(reader):
+            return reader
+        size = reader[0].shape[:2]
+        reader.seek(0)
+        if (reduced := _reduced(*size, self.short_side)) == size:
+            return reader
+        height, width = reduced
+        return decord.VideoReader(
+            filename, num_threads=self.num_threads, height=height, width=width
+        )
 
     def transform(self, results: dict) -> dict:
         """Add ``video_reader``, ``total_frames`` and ``avg_fps``."""
@@ -140,6 +170,12 @@ class CheckedDecordInit(DecordInit):
         if results['total_frames'] < 1:
             raise ValueError('the clip has no frames')
         return results
+
+
+def _reduced(height: int, width: int, short_side: int | None) -> tuple[int, int]:
+    """The size at which frames leave the decoder."""
+    scale = short_side / min(height, width) if short_side else 1
+    return (round(height * scale), round(width * scale)) if scale < 1 else (height, width)
 
 
 def _cause(error: Exception) -> str:

@@ -172,3 +172,30 @@ def test_rotated_clip_is_upright():
     upright = cv2.VideoCapture(str(CODECS / 'video_90.mov')).read()[1][..., ::-1]
     assert imgs[0].shape == upright.shape
     assert np.abs(imgs[0].astype(int) - upright).mean() < 3
+
+
+@pytest.mark.parametrize('options', [{}, dict(fallback='pyav')])
+def test_short_side_is_decoded_smaller_and_never_larger(tmp_path, options):
+    codec = 'libx264' if not options else 'mpeg2video'
+    path = write(tmp_path / ('a.mp4' if not options else 'a.mpg'), codec, size=(104, 52))
+    _, whole = read(path, [0, 5, 5, 11], **options)
+    _, small = read(path, [0, 5, 5, 11], short_side=26, **options)
+    assert [img.shape for img in small] == [(26, 52, 3)] * 4
+    np.testing.assert_allclose(greys(small), greys(whole), atol=1)
+    _, same = read(path, [0, 5, 5, 11], short_side=100, **options)
+    np.testing.assert_array_equal(same, whole)
+
+
+def test_short_side_of_a_rotated_clip():
+    path = CODECS / 'video_90.mov'
+    if not path.exists():
+        pytest.skip(f'{path} is not there')
+    for options in ({}, dict(fallback='pyav')):
+        _, imgs = read(path, [0, 2], short_side=160, **options)
+        assert imgs[0].shape == (284, 160, 3)
+
+
+@pytest.mark.parametrize('short_side', [0, 1.5, '256'])
+def test_short_side_is_checked(short_side):
+    with pytest.raises(ValueError, match='short_side must be an integer of 2 or more'):
+        CheckedDecordInit(short_side=short_side)
