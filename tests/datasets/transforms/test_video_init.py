@@ -181,7 +181,7 @@ def test_short_side_is_decoded_smaller_and_never_larger(tmp_path, options):
     _, whole = read(path, [0, 5, 5, 11], **options)
     _, small = read(path, [0, 5, 5, 11], short_side=26, **options)
     assert [img.shape for img in small] == [(26, 52, 3)] * 4
-    np.testing.assert_allclose(greys(small), greys(whole), atol=1)
+    np.testing.assert_allclose(greys(small), greys(whole), atol=3)  # frames are 12 apart
     _, same = read(path, [0, 5, 5, 11], short_side=100, **options)
     np.testing.assert_array_equal(same, whole)
 
