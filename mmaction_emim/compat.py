@@ -23,6 +23,7 @@ _LOCATIONS = {
     'HOOKS': 'mmaction_emim.engine',
     'OPTIM_WRAPPER_CONSTRUCTORS': 'mmaction_emim.engine',
     'METRICS': 'mmaction_emim.evaluation',
+    'STRATEGIES': 'mmaction_emim.engine',
 }
 
 
@@ -54,9 +55,10 @@ def register_lazily() -> None:
     So ``import mmaction_emim`` costs no more than ``import mmaction``, which loads no model.
     """
     from mmaction import registry
+    from mmengine.registry import STRATEGIES
 
     for name, location in _LOCATIONS.items():
-        where = getattr(registry, name)
+        where = getattr(registry, name, STRATEGIES)  # MMAction2 has none of its own
         if location not in where._locations:
             where._locations = [*where._locations, location]
             if where._imported:

@@ -3,6 +3,7 @@
 import mmaction_emim  # noqa: F401  closes upstream's gaps before anything of it is imported
 
 # isort: split
+from mmaction.registry import RUNNERS
 from mmengine.config import Config
 from mmengine.runner import Runner
 
@@ -17,7 +18,9 @@ def main() -> None:
     if args.seed is not None:
         cfg.pop('randomness', None)  # upstream would ignore --seed where the config has this key
     cfg = upstream.merge_args(cfg, args)
-    Runner.from_cfg(cfg).train()
+    # Strategies, FSDP's among them, need MMEngine's FlexibleRunner.
+    runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+    runner.train()
 
 
 if __name__ == '__main__':

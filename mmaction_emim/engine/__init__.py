@@ -5,15 +5,18 @@ from .checkpoint_hook import ForeignCheckpointHook
 from .compile_hook import CompileBackboneHook
 from .epoch_seed_hook import EpochSeedHook
 from .failed_clips_hook import FailedClipsHook
+from .fsdp import AnyDeviceFSDP, ResumableFSDPStrategy
 from .param_groups import LayerDecayOptimWrapperConstructor
 from .throughput_hook import ThroughputHook
 
 __all__ = [
+    'AnyDeviceFSDP',
     'AtomicLocalBackend',
     'CompileBackboneHook',
     'EpochSeedHook',
     'FailedClipsHook',
     'ForeignCheckpointHook',
     'LayerDecayOptimWrapperConstructor',
+    'ResumableFSDPStrategy',
     'ThroughputHook',
 ]
