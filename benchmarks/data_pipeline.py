@@ -2,6 +2,9 @@
 
     python benchmarks/data_pipeline.py
 
+MMAction2's RandAugment is pytorchvideo's, which needs torchvision: `pip install pytorchvideo
+torchvision`. Where they cannot be imported, its pipeline is measured with our RandAugment alone.
+
 Clips are generated: 426x240 VP9 webm of 45 frames, as Something-Something V2 has them, and 340x256
 H.264 mp4 of 300 frames, as Kinetics is commonly stored. Times are CPU times of one process with all
 its threads. An item is one clip, decoded once and augmented twice, as in the configs.
@@ -10,6 +13,7 @@ its threads. An item is one clip, decoded once and augmented twice, as in the co
 import argparse
 import json
 import os
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +23,7 @@ import av  # before decord: theirs are two builds of libvpx, and the first one i
 import cv2
 import decord
 import numpy as np
+import torch
 from mmaction.registry import DATASETS, TRANSFORMS
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
@@ -52,6 +57,19 @@ def write_clip(path: Path, codec: str, size: tuple[int, int], frames: int, fps: 
         container.mux(stream.encode())
 
 
+def upstream_rand_augment() -> dict | None:
+    """MMAction2's, through a name that torchvision has made private since pytorchvideo was made."""
+    try:
+        from torchvision.transforms import _functional_tensor
+
+        sys.modules.setdefault('torchvision.transforms.functional_tensor', _functional_tensor)
+        import pytorchvideo.transforms  # noqa: F401
+    except Exception as error:
+        print(f"left out, MMAction2's RandAugment: {error}", file=sys.stderr)
+        return None
+    return dict(type='PytorchVideoWrapper', op='RandAugment', magnitude=7, num_layers=4)
+
+
 def seconds(work: Callable[[int], object], items: int, rounds: int) -> float:
     """Median over the rounds of the mean seconds an item."""
     work(0)
@@ -78,11 +96,25 @@ def measure(folder: Path, name: str, items: int, rounds: int) -> dict[str, float
     theirs = {
         'CheckedDecordInit': dict(type='DecordInit'),
         'NoiseErasing': dict(type='RandomErasing', erase_prob=0.25, **noise),
-    }  # RandAugment stays ours: theirs does not run without pytorchvideo
+    }
     upstream_steps = [theirs.get(step['type'], step) for step in dataset.pipeline]
-    plain = DATASETS.build(dict(type='VideoDataset', pipeline=upstream_steps, **where))
     repeat = dict(type='RepeatAugDataset', num_repeats=2, sample_once=True)
-    repeated = DATASETS.build(dict(**repeat, pipeline=upstream_steps, **where))
+    rivals = {}
+    for label, rand_augment in (('our', None), ('its', upstream_rand_augment())):
+        if label == 'its' and rand_augment is None:
+            continue
+        pipeline = [
+            rand_augment if rand_augment and s['type'] == 'RandAugment' else s
+            for s in upstream_steps
+        ]
+        plain = DATASETS.build(dict(type='VideoDataset', pipeline=pipeline, **where))
+        repeated = DATASETS.build(dict(**repeat, pipeline=pipeline, **where))
+        with_it = f'with {label} RandAugment'
+        rivals[f'MMAction2 VideoDataset, twice, {with_it}'] = lambda i, plain=plain: (
+            plain[i],
+            plain[i],
+        )
+        rivals[f'MMAction2 RepeatAugDataset, {with_it}'] = lambda i, data=repeated: data[i]
 
     steps = [TRANSFORMS.build(step) for step in dataset.pipeline]
     sampler = steps[1]
@@ -95,8 +127,7 @@ def measure(folder: Path, name: str, items: int, rounds: int) -> dict[str, float
 
     told = {
         'ours': seconds(lambda i: ours[i], items, rounds),
-        'MMAction2 VideoDataset, twice': seconds(lambda i: (plain[i], plain[i]), items, rounds),
-        'MMAction2 RepeatAugDataset': seconds(lambda i: repeated[i], items, rounds),
+        **{name: seconds(work, items, rounds) for name, work in rivals.items()},
         'bare decode': seconds(bare, items, rounds),
     }
     # Each stage on inputs prepared by those before it.
@@ -123,6 +154,7 @@ def main() -> None:
     parser.add_argument('--json', type=Path, help='write the seconds here')
     args = parser.parse_args()
     cv2.setNumThreads(0)  # as MMEngine sets it in the workers
+    torch.set_num_threads(1)  # as torch sets it in the workers
     init_default_scope('mmaction')
     told = {}
     for name in SETS:
