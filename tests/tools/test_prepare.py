@@ -84,7 +84,7 @@ def test_sthv2_reports_every_bad_clip_and_a_second_run_mends_it(download, run):
     assert [line.split()[0] for line in lists['sthv2_train_list_videos.txt']] == [
         '1.webm', '4.webm', '5.webm', '6.webm', '7.webm', '8.webm', '9.webm',
     ]  # fmt: skip
-    assert '10.mp4 2' in lists['sthv2_val_list_videos.txt']  # counted as wrong in tests
+    assert '10.webm 2' in lists['sthv2_val_list_videos.txt']  # counted as wrong in tests
     assert lists['sthv2_test_list_videos.txt'] == ['13.webm 0', '14.webm 0']
 
 

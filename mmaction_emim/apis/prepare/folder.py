@@ -85,14 +85,20 @@ def index_files(root: Path) -> tuple[dict[str, str], dict[str, list[str]]]:
     return files, repeated
 
 
-def write_videos(args: argparse.Namespace, splits: Sequence[Split], classes: Sequence[str]) -> int:
-    """:func:`write` for videos, wherever below their split's ``root`` they are."""
+def write_videos(
+    args: argparse.Namespace, splits: Sequence[Split], classes: Sequence[str], suffix: str = '.mp4'
+) -> int:
+    """:func:`write` for videos, wherever below their split's ``root`` they are.
+
+    Args:
+        suffix: Of the official files; lists name lost clips so.
+    """
     paths, extra = {}, []
     for split in splits:
         files, repeated = index_files(split.root)
         wanted = {clip.name for clip in split.clips}
         for clip in split.clips:
-            paths[split.name, clip.name] = files.get(clip.name, f'{clip.name}.mp4')
+            paths[split.name, clip.name] = files.get(clip.name, clip.name + suffix)
         extra += [
             (split.name, name, 'duplicate', f'also at {path}; {files[name]} is taken')
             for name in sorted(wanted & repeated.keys())

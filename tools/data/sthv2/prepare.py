@@ -34,7 +34,7 @@ def main() -> None:
             keep_bad = name != 'train'
             splits.append(folder.Split(name, clips, list_name, videos, PUBLISHED[name], keep_bad))
     print(f'{len(classes)} classes, labels as in labels.json: 0 is {classes[0]!r}')
-    sys.exit(folder.write_videos(args, splits, classes))
+    sys.exit(folder.write_videos(args, splits, classes, '.webm'))
 
 
 if __name__ == '__main__':
