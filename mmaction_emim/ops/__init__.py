@@ -7,7 +7,7 @@ volume, the likeness of a patch to each displacement of itself. Source: EMIM, ar
 import torch
 from torch import Tensor
 
-from . import reference, registration
+from . import reference, registration, triton
 from .reference import MLP
 
 __all__ = ['BACKENDS', 'MLP', 'OUT_OF_FRAME', 'cost_volume', 'local_attention', 'motion_attention']
@@ -38,18 +38,21 @@ def cost_volume(
         out_of_frame: ``'pad'``: a key outside the frame is the constant 1e-6 in every channel
             (as released by the authors). ``'mask'``: its affinity is 0 and it takes no part in
             the softmax (ours).
-        backend: ``'auto'``, ``'reference'`` (the definition, slow) or ``'dense'`` (batched matrix
-            products, any device).
+        backend: ``'reference'`` (the definition, slow), ``'dense'`` (batched matrix products, any
+            device), ``'triton'`` (fused kernels; NVIDIA GPUs of compute capability 8.0 or later,
+            d up to 128, windows up to 11, not float64), or ``'auto'``: ``'triton'`` for tensors
+            that it serves, else ``'dense'``.
 
     Returns:
         Affinity, (N, heads, H, W, window * window); float32 when the inputs are half precision.
 
     Raises:
-        ValueError: A shape, the window, ``out_of_frame`` or ``backend`` is not as above.
+        ValueError: A shape, the window, ``out_of_frame`` or ``backend`` is not as above, or
+            ``'triton'`` does not serve these tensors or is not installed.
     """
     check_choices(out_of_frame, backend)
     _check_shapes(q, bias, window, k=k)
-    backend = _choose(backend, q)
+    backend = _choose(backend, q, window)
     with torch.autocast(q.device.type, enabled=False):
         if backend == 'reference':
             return reference.cost_volume(*_at_least_float32(q, k, bias), window, out_of_frame)
@@ -81,7 +84,7 @@ def local_attention(
     """
     check_choices(out_of_frame, backend)
     _check_shapes(q, bias, window, k=k, v=v)
-    backend = _choose(backend, q)
+    backend = _choose(backend, q, window)
     with torch.autocast(q.device.type, enabled=False):
         if backend == 'reference':
             context, affinity = reference.local_attention(
@@ -114,14 +117,15 @@ def motion_attention(
         scale: Factor of the queries. The other arguments are :func:`cost_volume`'s.
 
     Returns:
-        (B, T-1, H, W, heads, d) in the dtype of ``qkv``; the MLP runs in that of the affinity.
+        (B, T-1, H, W, heads, d) in the dtype of ``qkv``. The MLP runs in that of the affinity;
+        in ``'triton'``, its products take operands in that of ``qkv`` and add up in float32.
 
     Raises:
         ValueError: As :func:`cost_volume`.
     """
     check_choices(out_of_frame, backend)
     _check_packed(qkv, bias, window, mlp)
-    backend = _choose(backend, qkv)
+    backend = _choose(backend, qkv, window)
     with torch.autocast(qkv.device.type, enabled=False):
         if backend == 'reference':
             qkv_, bias, *mlp = _at_least_float32(qkv, bias, *mlp)
@@ -146,8 +150,15 @@ def check_choices(out_of_frame: str, backend: str) -> None:
         raise ValueError(f'backend: got {backend!r}; accepted are {("auto", *BACKENDS)}')
 
 
-def _choose(backend: str, x: Tensor) -> str:
-    return 'dense' if backend == 'auto' else backend
+def _choose(backend: str, x: Tensor, window: int) -> str:
+    if backend not in ('auto', 'triton'):
+        return backend
+    if backend == 'auto' and x.device.type != 'cuda':
+        return 'dense'
+    reason = triton.refusal(x.device, x.dtype, x.shape[-1], window)
+    if reason and backend == 'triton':
+        raise ValueError(f"backend: 'triton' {reason}; 'auto' takes another where it must")
+    return 'dense' if reason else 'triton'
 
 
 def _at_least_float32(*tensors: Tensor) -> list[Tensor]:

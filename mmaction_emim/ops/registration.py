@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 from torch.library import custom_op
 
-from . import dense
+from . import dense, triton
 from .reference import MLP
 
-BACKENDS = {'dense': dense}
+BACKENDS = {'dense': dense, 'triton': triton}
 
 
 def _pairs(qkv: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -144,7 +144,12 @@ def _motion_attention_backward(
     backend: str,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     mlp = MLP(weight1, bias1, weight2, bias2)
-    qkv_grad = _zeros_like(qkv)  # q of the last frame and k and v of the first are not used
+    if backend == 'dense':
+        qkv_grad = _zeros_like(qkv)  # it adds to them
+    else:
+        qkv_grad = torch.empty(qkv.shape, dtype=qkv.dtype, device=qkv.device)
+        qkv_grad[:, -1, :, :, 0] = 0  # q of the last frame and k and v of the first are not used
+        qkv_grad[:, 0, :, :, 1:] = 0
     bias_grad, mlp_grad = BACKENDS[backend].backward(
         out_grad.permute(0, 1, 4, 2, 3, 5),
         None,

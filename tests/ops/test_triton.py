@@ -1,0 +1,45 @@
+"""The Triton kernels: their cases, and whether they compile for GPUs that are not there.
+
+The cases run on a GPU if there is one, else in Triton's interpreter; in a process of its own, as
+that must be chosen before Triton is first imported.
+"""
+
+import sys
+from importlib.util import find_spec
+
+import pytest
+import torch
+
+pytestmark = pytest.mark.skipif(find_spec('triton') is None, reason='Triton is not installed')
+
+
+@pytest.mark.parametrize(
+    'which', ['not slow', pytest.param('slow', marks=pytest.mark.slow)], ids=['', 'every size']
+)
+def test_triton_cases(run, which):
+    interpret = int(not torch.cuda.is_available())
+    command = [sys.executable, '-m', 'pytest', '-q', '-m', which, 'tests/ops/triton_cases.py']
+    done = run('env', f'TRITON_INTERPRET={interpret}', *command, python=False)
+    assert done.returncode == 0 and ' passed' in done.stdout, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    'sizes',
+    [
+        '--arch 90',
+        pytest.param(
+            '--arch 80 90 120 --dtype float16 float32 --d 16 128 --window 3 11',
+            marks=pytest.mark.slow,
+        ),
+    ],
+)
+def test_compiles_for_gpus(run, tmp_path, sizes):
+    script = [sys.executable, 'benchmarks/triton_resources.py', *sizes.split()]
+    done = run('env', f'TRITON_CACHE_DIR={tmp_path}', 'PYTHONPATH=.', *script, python=False)
+    assert done.returncode == 0, done.stderr
+    rows = [line.split('|')[1:-1] for line in done.stdout.splitlines()[2:]]
+    assert len(rows) >= 4
+    for _, dtype, *_, spilled, shared, products in rows:
+        assert int(products) > 0
+        assert float(shared) <= 99  # KiB; the least that GPUs of capability 8.0 and later have
+        assert int(spilled) <= 16 or 'float32' in dtype
