@@ -87,6 +87,17 @@ def peak_bytes(call: Callable[[], object], device: str) -> int:
     return most
 
 
+def kernel_seconds(call: Callable[[], object], calls: int = 10) -> float:
+    """Seconds that a GPU's kernels take in a call, without the gaps between them."""
+    call()
+    torch.cuda.synchronize()
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA]) as profile:
+        for _ in range(calls):
+            call()
+        torch.cuda.synchronize()
+    return sum(x.self_device_time_total for x in profile.key_averages()) / calls / 1e6
+
+
 def ceilings(device: str, dtype: torch.dtype) -> tuple[float, float]:
     """Measured FLOP/s of a large matrix product and bytes/s of a large copy (read + write)."""
     n = 8192 if device == 'cuda' else 2048
