@@ -57,8 +57,8 @@ def _kernels() -> ModuleType:
 class _Launch(NamedTuple):
     """What the kernels of one call have in common.
 
-    Sizes of blocks were chosen by what compilers report: no spilled registers in half precision,
-    and at most 99 KiB of shared memory anywhere, which is what the smallest GPUs have.
+    Blocks are of the sizes that take the fewest instructions, by the compiled code, without spilling
+    registers in half precision or taking more than the 99 KiB of shared memory of smaller GPUs.
     """
 
     grid: tuple[int]
@@ -71,27 +71,29 @@ class _Launch(NamedTuple):
     @classmethod
     def of(cls, q: Tensor, window: int) -> '_Launch':
         B, P, heads, H, W, d = q.shape
+        channels, offsets = _power_of_2(d), _power_of_2(window * window)
         half = q.element_size() == 2
+        # Four warps share out a product of 64 rows without doing any of it twice.
+        small = half and channels <= 64 and offsets <= 64
         rows = 64 if half else 32
         tile_h = _even(H, rows // 8)
         tile_w = _even(W, rows // tile_h)
         tiles = _ceil_div(H, tile_h) * _ceil_div(W, tile_w)
         options = dict(
             d=d,
-            D=_power_of_2(d),
+            D=channels,
             WINDOW=window,
             ROWS=rows,
             PRECISION=_precision(q),
-            num_warps=8,
+            num_warps=4 if small else 8,
             num_stages=2 if half else 1,
         )
-        offsets = _power_of_2(window * window)
         return cls(
             grid=(B * P * heads * tiles,),
             sizes=(P, heads, H, W),
-            tile=dict(TILE_H=tile_h, TILE_W=tile_w, KEYS=32),
+            tile=dict(TILE_H=tile_h, TILE_W=tile_w, KEYS=64 if small else 32),
             options=options,
-            mlp=dict(OFFSETS=offsets, HIDDEN=32 if half else 16),
+            mlp=dict(OFFSETS=offsets, HIDDEN=64 if small else 32 if half else 16),
             pitch=_ceil_div(window * window, 8) * 8,
         )
 

@@ -81,14 +81,25 @@ def _rows(x, n, y, x_, H, W, PITCH: tl.constexpr, OFFSETS: tl.constexpr):
 
 
 @triton.jit
-def _window(y, x, exists, H, W, WINDOW: tl.constexpr, OFFSETS: tl.constexpr):
-    """(rows, OFFSETS): y and x of each offset's key, is it one of the window's, is it in frame."""
+def _within(x, size: tl.constexpr):
+    """``0 <= x < size`` in one comparison."""
+    return x.to(tl.uint32) < size
+
+
+@triton.jit
+def _window(
+    y, x, exists, first_y, first_x, width, H, W, WINDOW: tl.constexpr, OFFSETS: tl.constexpr
+):
+    """(rows, OFFSETS): place of each offset's key in the halo, far below 0 where it is not inside
+    the frame; is the offset one of the window's; is its key inside the frame.
+    """
     offset = tl.arange(0, OFFSETS)
     key_y = y[:, None] + offset // WINDOW - WINDOW // 2
     key_x = x[:, None] + offset % WINDOW - WINDOW // 2
     real = exists[:, None] & (offset < WINDOW * WINDOW)
     inside = real & (key_y >= 0) & (key_y < H) & (key_x >= 0) & (key_x < W)
-    return key_y, key_x, real, inside
+    place = (key_y - first_y) * width + key_x - first_x
+    return tl.where(inside, place, -(2**30)), real, inside
 
 
 @triton.jit
@@ -100,20 +111,26 @@ def _dot(a, b, total, PRECISION: tl.constexpr):
 
 
 @triton.jit
-def _collect(out, x, index, inside, start, KEYS: tl.constexpr):
+def _collect(out, x, place, start, KEYS: tl.constexpr):
     """From (rows, keys of a block) to (rows, offsets): fill in what the block holds."""
-    index -= start
-    held = inside & (index >= 0) & (index < KEYS)
-    return tl.where(held, tl.gather(x, tl.where(held, index, 0), 1), out)
+    place -= start
+    return tl.where(_within(place, KEYS), tl.gather(x, place & (KEYS - 1), 1), out)
 
 
 @triton.jit
-def _spread(x, y, x_, key_y, key_x, exists, WINDOW: tl.constexpr):
+def _near(y, x, other_y, other_x, exists, WINDOW: tl.constexpr):
+    """(rows, others): index of the offset from row to other, and is it in the row's window."""
+    other_y = tl.where(exists, other_y, -(2**20))
+    start_y, start_x = y - WINDOW // 2, x - WINDOW // 2
+    index = (other_y * WINDOW + other_x)[None, :] - (start_y * WINDOW + start_x)[:, None]
+    near = _within(other_y[None, :] - start_y[:, None], WINDOW)
+    return index, near & _within(other_x[None, :] - start_x[:, None], WINDOW)
+
+
+@triton.jit
+def _spread(x, index, near):
     """The transpose of :func:`_collect`: zeros for keys outside a row's window."""
-    a = key_y[None, :] - y[:, None] + WINDOW // 2
-    b = key_x[None, :] - x_[:, None] + WINDOW // 2
-    near = exists[None, :] & (a >= 0) & (a < WINDOW) & (b >= 0) & (b < WINDOW)
-    return tl.where(near, tl.gather(x, tl.where(near, a * WINDOW + b, 0), 1), 0.0)
+    return tl.where(near, tl.gather(x, index & (x.shape[1] - 1), 1), 0.0)
 
 
 @triton.jit
@@ -134,7 +151,7 @@ def _softmax(logits, exists, real, inside, MASK: tl.constexpr):
     taken = (inside if MASK else real) | ~exists[:, None]
     logits = tl.where(taken, logits, float('-inf'))
     weight = tl.exp(logits - tl.max(logits, 1)[:, None])
-    return weight / tl.sum(weight, 1)[:, None]
+    return weight * (1.0 / tl.sum(weight, 1))[:, None]
 
 
 @triton.jit
@@ -184,8 +201,7 @@ def forward(
     n, top, left, y, x, exists = _tile(H, W, TILE_H, TILE_W, ROWS)
     first_y, height = _halo(top, TILE_H, H, WINDOW)
     first_x, width = _halo(left, TILE_W, W, WINDOW)
-    key_y, key_x, real, inside = _window(y, x, exists, H, W, WINDOW, OFFSETS)
-    index = (key_y - first_y) * width + key_x - first_x
+    place, real, inside = _window(y, x, exists, first_y, first_x, width, H, W, WINDOW, OFFSETS)
     query = _load(_frame(q, q_strides, n, P, heads), q_strides, y, x, exists, d, D)
 
     frame = _frame(k, k_strides, n, P, heads)
@@ -194,7 +210,7 @@ def forward(
         by, bx, there = _block(start, first_y, first_x, height, width, KEYS)
         key = _load(frame, k_strides, by, bx, there, d, D).to(query.dtype)
         block = _dot(query, tl.trans(key), None, PRECISION)
-        products = _collect(products, block, index, inside, start, KEYS)
+        products = _collect(products, block, place, start, KEYS)
     logits = _logits(products, query, bias, n % heads, scale, inside, MASK, WINDOW)
     if affinity is not None:
         rows = _rows(affinity, n, y, x, H, W, WINDOW * WINDOW, OFFSETS)
@@ -209,7 +225,8 @@ def forward(
         for start in range(0, height * width, KEYS):
             by, bx, there = _block(start, first_y, first_x, height, width, KEYS)
             value = _load(frame, v_strides, by, bx, there, d, D).to(query.dtype)
-            block = _spread(weight, y, x, by, bx, there, WINDOW).to(query.dtype)
+            index, near = _near(y, x, by, bx, there, WINDOW)
+            block = _spread(weight, index, near).to(query.dtype)
             total = _dot(block, value, total, PRECISION)
         if weight1 is not None:
             operand = logits.to(query.dtype)
@@ -272,7 +289,7 @@ def queries_backward(
     n, top, left, y, x, exists = _tile(H, W, TILE_H, TILE_W, ROWS)
     first_y, height = _halo(top, TILE_H, H, WINDOW)
     first_x, width = _halo(left, TILE_W, W, WINDOW)
-    key_y, key_x, real, inside = _window(y, x, exists, H, W, WINDOW, OFFSETS)
+    place, real, inside = _window(y, x, exists, first_y, first_x, width, H, W, WINDOW, OFFSETS)
     offset = tl.arange(0, OFFSETS)
     # What lies in a row after the window is written too, as zeros, so that rows are aligned.
     stored = exists[:, None] & (offset < PITCH)[None, :]
@@ -284,7 +301,6 @@ def queries_backward(
         logits_grad += tl.load(grad, mask=real, other=0.0).to(tl.float32)
 
     if context_grad is not None:
-        index = (key_y - first_y) * width + key_x - first_x
         query = _load(_frame(q, q_strides, n, P, heads), q_strides, y, x, exists, d, D)
         frame = _frame(context_grad, context_grad_strides, n, P, heads)
         grad = _load(frame, context_grad_strides, y, x, exists, d, D).to(query.dtype)
@@ -297,10 +313,10 @@ def queries_backward(
             by, bx, there = _block(start, first_y, first_x, height, width, KEYS)
             key = _load(key_frame, k_strides, by, bx, there, d, D).to(query.dtype)
             block = _dot(query, tl.trans(key), None, PRECISION)
-            products = _collect(products, block, index, inside, start, KEYS)
+            products = _collect(products, block, place, start, KEYS)
             value = _load(frame, v_strides, by, bx, there, d, D).to(query.dtype)
             block = _dot(grad, tl.trans(value), None, PRECISION)
-            weight_grad = _collect(weight_grad, block, index, inside, start, KEYS)
+            weight_grad = _collect(weight_grad, block, place, start, KEYS)
         logits = _logits(products, query, bias, n % heads, scale, inside, MASK, WINDOW)
         weight = _softmax(logits, exists, real, inside, MASK)
         rows = _rows(weight_out, n, y, x, H, W, PITCH, OFFSETS)
@@ -331,7 +347,8 @@ def queries_backward(
     for start in range(0, height * width, KEYS):
         by, bx, there = _block(start, first_y, first_x, height, width, KEYS)
         key = _load(key_frame, k_strides, by, bx, there, d, D)
-        block = _spread(logits_grad, y, x, by, bx, there, WINDOW).to(key.dtype)
+        index, near = _near(y, x, by, bx, there, WINDOW)
+        block = _spread(logits_grad, index, near).to(key.dtype)
         total = _dot(block, key, total, PRECISION)
     frame = _frame(q_grad, q_grad_strides, n, P, heads)
     _store(frame, q_grad_strides, y, x, exists, d, D, total * scale)
@@ -369,16 +386,17 @@ def keys_backward(
     first_y, height = _halo(top, TILE_H, H, WINDOW)
     first_x, width = _halo(left, TILE_W, W, WINDOW)
     query_frame = _frame(q, q_strides, n, P, heads)
+    logits_grad += n.to(tl.int64) * H * W * PITCH
+    if weight is not None:
+        weight += n.to(tl.int64) * H * W * PITCH
     k_total = tl.zeros((ROWS, D), tl.float32)
     v_total = tl.zeros((ROWS, D), tl.float32)
     for start in range(0, height * width, KEYS):
         by, bx, there = _block(start, first_y, first_x, height, width, KEYS)
-        a = y[:, None] - by[None, :] + WINDOW // 2
-        b = x[:, None] - bx[None, :] + WINDOW // 2
-        near = exists[:, None] & there[None, :]
-        near = near & (a >= 0) & (a < WINDOW) & (b >= 0) & (b < WINDOW)
-        row = (n.to(tl.int64) * H * W + by * W + bx) * PITCH
-        at = row[None, :] + a * WINDOW + b
+        # From key to query: the offset of the one from the other, reversed.
+        index, near = _near(y, x, by, bx, there, WINDOW)
+        near &= exists[:, None]
+        at = ((by * W + bx) * PITCH + WINDOW * WINDOW - 1)[None, :] - index
         query = _load(query_frame, q_strides, by, bx, there, d, D)
         block = tl.load(logits_grad + at, mask=near, other=0.0).to(query.dtype)
         k_total = _dot(block, query, k_total, PRECISION)
