@@ -57,8 +57,8 @@ def _kernels() -> ModuleType:
 class _Launch(NamedTuple):
     """What the kernels of one call have in common.
 
-    Blocks are of the sizes that take the fewest instructions, by the compiled code, without spilling
-    registers in half precision or taking more than the 99 KiB of shared memory of smaller GPUs.
+    Blocks are of the sizes that take the fewest instructions on Hopper, by the compiled code,
+    without spilling registers in half precision or more shared memory than any GPU has.
     """
 
     grid: tuple[int]
@@ -73,7 +73,6 @@ class _Launch(NamedTuple):
         B, P, heads, H, W, d = q.shape
         channels, offsets = _power_of_2(d), _power_of_2(window * window)
         half = q.element_size() == 2
-        # Four warps share out a product of 64 rows without doing any of it twice.
         small = half and channels <= 64 and offsets <= 64
         rows = 64 if half else 32
         tile_h = _even(H, rows // 8)
@@ -85,7 +84,7 @@ class _Launch(NamedTuple):
             WINDOW=window,
             ROWS=rows,
             PRECISION=_precision(q),
-            num_warps=4 if small else 8,
+            num_warps=4 if small and _on_hopper(q) else 8,
             num_stages=2 if half else 1,
         )
         return cls(
@@ -117,6 +116,11 @@ def _precision(q: Tensor) -> str:
         return 'ieee'
     # Three products of split operands on tensor cores: about as exact as float32.
     return 'tf32' if torch.backends.cuda.matmul.allow_tf32 else 'tf32x3'
+
+
+def _on_hopper(q: Tensor) -> bool:
+    """There four warps multiply 64 rows together, out of shared memory."""
+    return q.device.type == 'cpu' or torch.cuda.get_device_properties(q.device).major == 9
 
 
 def _strided(*tensors: Tensor | None) -> list:
