@@ -18,6 +18,7 @@ from . import reference
 
 PAD_VALUE = tl.constexpr(reference.PAD_VALUE)
 QUICK = tl.constexpr(reference.QUICK)
+LOG2_E = tl.constexpr(1.4426950408889634)
 
 
 @triton.jit
@@ -81,7 +82,7 @@ def _rows(x, n, y, x_, H, W, PITCH: tl.constexpr, OFFSETS: tl.constexpr):
 
 
 @triton.jit
-def _within(x, size: tl.constexpr):
+def _within(x, size):
     """``0 <= x < size`` in one comparison."""
     return x.to(tl.uint32) < size
 
@@ -97,7 +98,7 @@ def _window(
     key_y = y[:, None] + offset // WINDOW - WINDOW // 2
     key_x = x[:, None] + offset % WINDOW - WINDOW // 2
     real = exists[:, None] & (offset < WINDOW * WINDOW)
-    inside = real & (key_y >= 0) & (key_y < H) & (key_x >= 0) & (key_x < W)
+    inside = real & _within(key_y, H) & _within(key_x, W)
     place = (key_y - first_y) * width + key_x - first_x
     return tl.where(inside, place, -(2**30)), real, inside
 
@@ -150,7 +151,7 @@ def _softmax(logits, exists, real, inside, MASK: tl.constexpr):
     # Rows that do not exist take part in nothing; a finite softmax keeps NaN out of sums.
     taken = (inside if MASK else real) | ~exists[:, None]
     logits = tl.where(taken, logits, float('-inf'))
-    weight = tl.exp(logits - tl.max(logits, 1)[:, None])
+    weight = tl.exp2((logits - tl.max(logits, 1)[:, None]) * LOG2_E)
     return weight * (1.0 / tl.sum(weight, 1))[:, None]
 
 
@@ -160,7 +161,7 @@ def _hidden(x, weight1, bias1, at, hidden, PRECISION: tl.constexpr):
     weight = tl.load(weight1 + at[:, None] * x.shape[1] + tl.arange(0, x.shape[1]))
     z = _dot(x, tl.trans(weight), None, PRECISION)
     z += tl.load(bias1 + at, mask=at < hidden, other=0.0).to(tl.float32)
-    return z, 1.0 / (1.0 + tl.exp(z * -QUICK)), weight
+    return z, 1.0 / (1.0 + tl.exp2(z * (-QUICK * LOG2_E))), weight
 
 
 @triton.jit
