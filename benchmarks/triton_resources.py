@@ -32,7 +32,10 @@ from mmaction_emim.ops import MLP
 from mmaction_emim.ops import triton as backend
 
 HEADER = ['arch', 'dtype', 'd', 'window', 'kernel', 'registers', 'spilled', 'shared', 'products']
+PREDICTED_HEADER = ['shape', 'kernel', 'MB', 'GFLOP']
+PREDICTED_HEADER += ['bytes, µs', 'products, µs', 'instructions, µs']
 CUOBJDUMP = Path(triton.__file__).parent / 'backends/nvidia/bin/cuobjdump'
+PARTS = ['layer', 'operator', 'masked', 'cost_volume']
 PREDICTED = {x: SHAPES[x] for x in ('stage3', 'stage4', 'stage3-B8', 'stage4-B8')}
 PREDICTED |= {f'{x}-T32': PREDICTED[x]._replace(T=32) for x in ('stage3-B8', 'stage4-B8')}
 # H200: bytes/s, dense bfloat16 FLOP/s, multiprocessors * clock * instructions a clock
@@ -55,8 +58,8 @@ class NoGPU:
         return 0
 
 
-def compiled(dtype: torch.dtype, d: int, window: int) -> list:
-    """The kernels that one forward and backward would launch."""
+def compiled(dtype: torch.dtype, d: int, window: int, part: str = 'layer') -> list:
+    """The kernels that one forward and backward launch of a ``part`` of ``PARTS``."""
     kernels, run = [], triton.JITFunction.run
 
     def compile_only(self, *args, warmup, **options):
@@ -64,12 +67,18 @@ def compiled(dtype: torch.dtype, d: int, window: int) -> list:
 
     heads, H, hidden = 2, 14, 4 * window * window
     q, k, v = (torch.empty(1, 1, heads, H, H, d, dtype=dtype) for _ in range(3))
-    mlp = MLP(*(torch.empty(x) for x in ((hidden, window**2), hidden, (d, hidden), d)))
-    common = q, k, v, torch.empty(heads, window, window), mlp, 1.0, False
+    bias, mlp = torch.empty(heads, window, window), None
+    context, affinity = torch.empty_like(v), torch.empty(1, 1, heads, H, H, window**2)
+    if part == 'layer':
+        mlp = MLP(*(torch.empty(x) for x in ((hidden, window**2), hidden, (d, hidden), d)))
+        affinity = None
+    elif part == 'cost_volume':
+        v = context = None
+    common = q, k, v, bias, mlp, 1.0, part == 'masked'
     triton.JITFunction.run = compile_only
     try:
-        backend.forward(*common, torch.empty_like(q), None)
-        backend.backward(torch.empty_like(q), None, *common, q, q, k, v)
+        backend.forward(*common, context, affinity)
+        backend.backward(context, affinity, *common, affinity, q, k, v)
     finally:
         triton.JITFunction.run = run
     return kernels
@@ -160,13 +169,6 @@ def _reach(length: int, tile: int, s: Shape) -> list[int]:
     return [min(length, x + tile + r) - max(0, x - r) for x in range(0, length, tile)]
 
 
-def print_predictions(dtype: torch.dtype) -> None:
-    header = ['kernel', 'MB', 'GFLOP', 'bytes, µs', 'products, µs', 'instructions, µs']
-    for name, shape in PREDICTED.items():
-        print(f'\n{name}: {shape}, {dtype}\n')
-        measure.print_table(header, predict(shape, dtype))
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -175,18 +177,22 @@ def main() -> None:
     parser.add_argument('--dtype', nargs='+', default=['bfloat16'])
     parser.add_argument('--d', type=int, nargs='+', default=[64])
     parser.add_argument('--window', type=int, nargs='+', default=[7])
+    parser.add_argument('--part', nargs='+', choices=PARTS, default=['layer'])
     parser.add_argument('--predict', action='store_true', help='for an H200, in bfloat16')
     args = parser.parse_args()
     backend._precision = lambda q: 'tf32x3'  # what a GPU gets
     if args.predict:
         triton.runtime.driver.set_active(NoGPU(90))
-        print_predictions(torch.bfloat16)
+        rows = [[n, *row] for n, s in PREDICTED.items() for row in predict(s, torch.bfloat16)]
+        measure.print_table(PREDICTED_HEADER, rows)
         return
     rows = []
-    for arch, dtype, d, window in product(args.arch, args.dtype, args.d, args.window):
+    for arch, dtype, d, window, part in product(
+        args.arch, args.dtype, args.d, args.window, args.part
+    ):
         triton.runtime.driver.set_active(NoGPU(arch))
         backend._on_hopper = lambda q, arch=arch: arch // 10 == 9
-        for kernel in compiled(getattr(torch, dtype), d, window):
+        for kernel in compiled(getattr(torch, dtype), d, window, part):
             rows.append([str(arch), dtype, str(d), str(window), *resources(kernel)])
     measure.print_table(HEADER, rows)
 

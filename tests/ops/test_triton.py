@@ -27,6 +27,7 @@ def test_triton_cases(run, which):
     'sizes',
     [
         '--arch 90',
+        '--arch 90 --d 24 --window 3 --part operator masked cost_volume',
         pytest.param(
             '--arch 80 120 --dtype float16 float32 --d 128 --window 11',
             marks=pytest.mark.slow,
@@ -38,7 +39,7 @@ def test_compiles_for_gpus(run, tmp_path, sizes):
     done = run('env', f'TRITON_CACHE_DIR={tmp_path}', 'PYTHONPATH=.', *script, python=False)
     assert done.returncode == 0, done.stderr
     rows = [line.split('|')[1:-1] for line in done.stdout.splitlines()[2:]]
-    assert len(rows) >= 4
+    assert rows
     for _, dtype, *_, spilled, shared, products in rows:
         assert int(products) > 0
         assert float(shared) <= 99  # KiB; the least that GPUs of capability 8.0 and later have
