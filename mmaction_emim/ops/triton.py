@@ -114,8 +114,12 @@ def _precision(q: Tensor) -> str:
     """How float32 is multiplied; half precision knows one way."""
     if q.device.type == 'cpu':
         return 'ieee'
-    # Three products of split operands on tensor cores: about as exact as float32.
-    return 'tf32' if torch.backends.cuda.matmul.allow_tf32 else 'tf32x3'
+    matmul = torch.backends.cuda.matmul
+    # torch 2.9 renamed the setting and refuses to tell the old one once the new one was set.
+    new = getattr(matmul, 'fp32_precision', None)
+    tf32 = matmul.allow_tf32 if new is None else new == 'tf32'
+    # 'tf32x3': three products of split operands on tensor cores, about as exact as float32.
+    return 'tf32' if tf32 else 'tf32x3'
 
 
 def _on_hopper(q: Tensor) -> bool:
@@ -192,7 +196,7 @@ def backward(
         packed = _packed(mlp, q.dtype, launch) if mlp else None
         hidden = mlp.weight1.shape[0] if mlp else 0
         per_query = (B * P * heads * H * W, launch.pitch)
-        bias_grad = q.new_empty(B * P, heads, tiles, window, window).float()
+        bias_grad = q.new_empty(B * P, heads, tiles, window, window, dtype=torch.float32)
         logits_grad = q.new_empty(per_query)
         weight = q.new_empty(per_query) if context_grad is not None else None
         logits = q.new_empty(per_query) if mlp else None
