@@ -97,16 +97,14 @@ def compare(title: str, rivals: dict, s: Shape, args: argparse.Namespace, ceilin
 
 
 def print_notes(notes: list[str]) -> None:
-    print()
-    for note in notes:
-        print(f'- {note}')
+    print(*(f'\n- {note}' for note in notes), sep='')
 
 
 def growth(args: argparse.Namespace) -> dict:
     """Time of forward + backward along T, H * W and window, and the fitted exponent."""
     base = Shape(1, 8, 5, 14, 14)
     sweeps = {
-        'T': ([4, 8, 16, 32], lambda n: base._replace(T=n), lambda n: n - 1),
+        'T - 1': ([4, 8, 16, 32], lambda n: base._replace(T=n), lambda n: n - 1),
         'H * W': ([7, 14, 28, 56], lambda n: base._replace(T=3, H=n, W=n), lambda n: n * n),
         'window * window': ([3, 5, 7, 9, 11], lambda n: base._replace(window=n), lambda n: n * n),
     }
@@ -154,7 +152,7 @@ def plot(path: str, results: dict) -> None:
             xs, ys = zip(*line, strict=True)
             label = f'{name}: {exponent(line):.2f}'
             axis.loglog(xs, [y * 1e3 for y in ys], marker='o', label=label)
-        axis.set_xlabel('T - 1' if along == 'T' else along)
+        axis.set_xlabel(along)
         axis.legend(fontsize=8)
     axes[0].set_ylabel('forward + backward, ms')
     figure.tight_layout()
