@@ -1,5 +1,6 @@
 """``RandAugment`` on the frames of a clip, one draw a clip, with OpenCV."""
 
+import math
 from collections.abc import Callable, Sequence
 
 import cv2
@@ -156,6 +157,39 @@ def _warp(matrix: Callable[[float, int, int], np.ndarray]) -> Callable:
     return apply
 
 
+def _shift(axis: int) -> Callable:
+    """A translation by 0.45 of the side at most: two shifts by whole pixels, mixed."""
+
+    def apply(imgs: Frames, level: float, sign: int, fill: int) -> list[np.ndarray]:
+        side = imgs[0].shape[axis]
+        distance = sign * 0.45 * level * side
+        whole = math.floor(distance)
+        part = distance - whole
+        before, after = max(whole + 1, 0), max(-whole, 0)
+        border = [before, after, 0, 0] if axis == 0 else [0, 0, before, after]
+
+        def shift(img: np.ndarray) -> np.ndarray:
+            img = cv2.copyMakeBorder(img, *border, cv2.BORDER_CONSTANT, value=[fill] * 3)
+            near, far = (
+                img[start : start + side] if axis == 0 else img[:, start : start + side]
+                for start in (before - whole, before - whole - 1)
+            )
+            return cv2.addWeighted(near, 1 - part, far, part, 0)
+
+        return [shift(img) for img in imgs]
+
+    return apply
+
+
+def _invert(imgs: Frames, *_: float) -> list[np.ndarray]:
+    return [cv2.bitwise_not(img) for img in imgs]
+
+
+def _posterize(imgs: Frames, level: float, *_: int) -> list[np.ndarray]:
+    """As many of the highest bits kept as are left of 4."""
+    return [img & (0xFF00 >> (4 - int(4 * level)) & 0xFF) for img in imgs]
+
+
 def _rotation(level: float, width: int, height: int) -> np.ndarray:
     return cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), 30 * level, 1)
 
@@ -164,9 +198,9 @@ def _rotation(level: float, width: int, height: int) -> np.ndarray:
 OPERATIONS: dict[str, Callable] = {
     'auto_contrast': _stretch,
     'equalize': _equalize,
-    'invert': _lookup(lambda level: 255 - GREYS),
+    'invert': _invert,
     'rotate': _warp(_rotation),
-    'posterize': _lookup(lambda level: GREYS & (0xFF00 >> (4 - int(4 * level)))),
+    'posterize': _posterize,
     'solarize': _lookup(lambda level: np.where(GREYS < 256 - int(256 * level), GREYS, 255 - GREYS)),
     'solarize_add': _lookup(lambda level: GREYS + (GREYS < 128) * min(128, int(110 * level))),
     'color': _blend(_grey),
@@ -175,6 +209,6 @@ OPERATIONS: dict[str, Callable] = {
     'sharpness': _blend(_smooth),
     'shear_x': _warp(lambda level, w, h: np.array([[1, 0.3 * level, 0], [0, 1, 0]])),
     'shear_y': _warp(lambda level, w, h: np.array([[1, 0, 0], [0.3 * level, 1, 0]])),
-    'translate_x': _warp(lambda level, w, h: np.array([[1, 0, 0.45 * level * w], [0, 1, 0]])),
-    'translate_y': _warp(lambda level, w, h: np.array([[1, 0, 0], [0, 1, 0.45 * level * h]])),
+    'translate_x': _shift(axis=1),
+    'translate_y': _shift(axis=0),
 }

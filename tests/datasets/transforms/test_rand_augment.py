@@ -105,3 +105,16 @@ def test_refusals(frame):
         RandAugment(magnitude=11)
     with pytest.raises(ValueError, match='uint8'):
         RandAugment().transform({'imgs': [frame.astype(np.float32)]})
+
+
+@pytest.mark.parametrize('name, axis', [('translate_x', 1), ('translate_y', 0)])
+@pytest.mark.parametrize('sign', [1, -1])
+@pytest.mark.parametrize('level', [0.0, 0.013, 0.33, 0.7, 1.0])
+def test_translations_by_parts_of_pixels_are_opencvs(name, axis, sign, level):
+    img = np.random.default_rng(0).integers(0, 255, (23, 31, 3), dtype=np.uint8)
+    img = cv2.GaussianBlur(img, (5, 5), 0)
+    matrix = np.eye(2, 3)
+    matrix[1 - axis, 2] = sign * 0.45 * level * img.shape[axis]
+    want = cv2.warpAffine(img, matrix, (31, 23), flags=cv2.INTER_LINEAR, borderValue=[115] * 3)
+    (got,) = OPERATIONS[name]([img], level, sign, 115)
+    assert np.abs(got.astype(int) - want).max() <= 4  # OpenCV's weights are multiples of 1/32
