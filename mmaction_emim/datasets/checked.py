@@ -183,9 +183,10 @@ class _Checked:
             data = steps.pop(0)(data)
         views = []
         for repeat in range(self.num_repeats, 0, -1):
-            view = data
-            if repeat > 1:  # Flip and RandomErasing write into the frames
-                view = dict(data, imgs=[img.copy() for img in data['imgs']])
+            view = dict(data)
+            # Flip and RandomErasing write into the frames.
+            if repeat > 1 and not (steps and getattr(steps[0], 'copies_frames', False)):
+                view['imgs'] = [img.copy() for img in data['imgs']]
             for step in steps:
                 view = step(view)
             views.append(view)

@@ -32,6 +32,8 @@ class RandAugment(BaseTransform):
         ValueError: An argument is out of its range, or the frames are not uint8 RGB.
     """
 
+    copies_frames = True  # the frames it is given stay as they are, and are not given back
+
     def __init__(
         self,
         magnitude: float = 7,
@@ -72,10 +74,16 @@ class RandAugment(BaseTransform):
                 'RandAugment: frames must be uint8 (H, W, 3), got '
                 f'{imgs[0].dtype} {imgs[0].shape}; put it before normalization and FormatShape'
             )
-        for name, level, sign in self.draw():
-            imgs = OPERATIONS[name](imgs, level, sign, self.fill)
-        results['imgs'] = imgs
+        drawn = self.draw()
+        results['imgs'] = [self._augmented(img, drawn) for img in imgs]
         return results
+
+    def _augmented(self, img: np.ndarray, drawn: Sequence[tuple[str, float, int]]) -> np.ndarray:
+        """One frame through all operations, while it is in the cache."""
+        frames = [img] if drawn else [img.copy()]
+        for name, level, sign in drawn:
+            frames = OPERATIONS[name](frames, level, sign, self.fill)
+        return frames[0]
 
     def __repr__(self) -> str:
         return (
@@ -136,8 +144,9 @@ def _smooth(img: np.ndarray) -> np.ndarray:
     """3×3 smoothing with 5 in the middle; the border stays."""
     kernel = np.ones((3, 3), np.float32)
     kernel[1, 1] = 5
-    smooth = img.copy()
-    smooth[1:-1, 1:-1] = cv2.filter2D(img, -1, kernel / kernel.sum())[1:-1, 1:-1]
+    smooth = cv2.filter2D(img, -1, kernel / kernel.sum())
+    smooth[[0, -1]] = img[[0, -1]]
+    smooth[:, [0, -1]] = img[:, [0, -1]]
     return smooth
 
 

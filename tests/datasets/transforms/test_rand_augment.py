@@ -118,3 +118,16 @@ def test_translations_by_parts_of_pixels_are_opencvs(name, axis, sign, level):
     want = cv2.warpAffine(img, matrix, (31, 23), flags=cv2.INTER_LINEAR, borderValue=[115] * 3)
     (got,) = OPERATIONS[name]([img], level, sign, 115)
     assert np.abs(got.astype(int) - want).max() <= 4  # OpenCV's weights are multiples of 1/32
+
+
+def test_frames_stay_as_they_are_and_are_not_given_back():
+    """CheckedVideoDataset relies on it where it augments a decoded clip twice."""
+    assert RandAugment.copies_frames
+    imgs = list(np.random.default_rng(0).integers(0, 255, (2, 20, 30, 3), dtype=np.uint8))
+    before = np.stack(imgs)
+    for name in OPERATIONS:
+        for out in (*OPERATIONS[name](imgs, 0.0, 1, 115), *OPERATIONS[name](imgs, 1.0, -1, 115)):
+            assert not any(np.shares_memory(out, img) for img in imgs), name
+    nothing = RandAugment(prob=0.0)(dict(imgs=imgs))['imgs']
+    assert not any(np.shares_memory(a, b) for a, b in zip(nothing, imgs, strict=True))
+    np.testing.assert_array_equal(imgs, before)
