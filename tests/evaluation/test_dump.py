@@ -44,7 +44,7 @@ def test_refuses_what_is_no_dump(tmp_path, content, sentence, capsys):
     assert 'run' not in capsys.readouterr().out
 
 
-def test_refuses_code_in_a_tensor(tmp_path):
+def test_refuses_code_in_a_tensor(tmp_path, capsys):
     """torch.storage._load_from_bytes would run it."""
 
     class Storage:
@@ -54,6 +54,7 @@ def test_refuses_code_in_a_tensor(tmp_path):
     (tmp_path / 'x.pkl').write_bytes(pickle.dumps([Storage()]))
     with pytest.raises(ValueError, match='not a dump'):
         load_dump(tmp_path / 'x.pkl')
+    assert 'run' not in capsys.readouterr().out
     (tmp_path / 'y.pkl').write_bytes(b'PK\x03\x04nothing')
     with pytest.raises(ValueError, match='y.pkl: not a dump'):
         load_dump(tmp_path / 'y.pkl')
