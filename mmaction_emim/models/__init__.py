@@ -8,12 +8,18 @@ if find_spec('mmaction') is not None:
     from mmaction_emim import compat
 
     from .backbones import EMIMUniFormer
-    from .motion import AlignmentGuidedTemporalAttention, EMIMAttention, MotionAwareAttention
+    from .motion import (
+        AlignmentGuidedTemporalAttention,
+        EMIMAblation,
+        EMIMAttention,
+        MotionAwareAttention,
+    )
     from .necks import EMIMNeck
     from .surgery import MotionBackbone
 
     __all__ = [
         'AlignmentGuidedTemporalAttention',
+        'EMIMAblation',
         'EMIMAttention',
         'EMIMNeck',
         'EMIMUniFormer',
@@ -21,6 +27,11 @@ if find_spec('mmaction') is not None:
         'MotionBackbone',
     ]
 
-    for module in (AlignmentGuidedTemporalAttention, EMIMAttention, MotionAwareAttention):
+    for module in (
+        AlignmentGuidedTemporalAttention,
+        EMIMAblation,
+        EMIMAttention,
+        MotionAwareAttention,
+    ):
         MODELS.register_module(module=module, force=True)
     compat.apply_to_models()
