@@ -1,4 +1,4 @@
-"""Plays a clip forward, reversed or shuffled: a control that tells motion from appearance."""
+"""Plays a clip forward, reversed, shuffled or not at all: controls that tell motion from looks."""
 
 import zlib
 
@@ -6,7 +6,7 @@ import numpy as np
 from mmaction.registry import TRANSFORMS
 from mmcv.transforms import BaseTransform
 
-ORDERS = ('forward', 'reversed', 'shuffled')
+ORDERS = ('forward', 'reversed', 'shuffled', 'static')
 
 
 @TRANSFORMS.register_module()
@@ -14,8 +14,8 @@ class FrameOrder(BaseTransform):
     """Reorder the sampled frames of each clip; goes between sampling and decoding.
 
     Args:
-        order: ``'forward'`` (default), ``'reversed'``, or ``'shuffled'``: a permutation that
-            depends on the clip's path and nothing else.
+        order: ``'forward'`` (default), ``'reversed'``, ``'shuffled'``: a permutation that
+            depends on the clip's path and nothing else, or ``'static'``: the first frame all along.
 
     Raises:
         ValueError: ``order`` is none of these.
@@ -33,6 +33,8 @@ class FrameOrder(BaseTransform):
         clips = np.asarray(results['frame_inds']).reshape(-1, results['clip_len'])
         if self.order == 'reversed':
             clips = clips[:, ::-1]
+        elif self.order == 'static':
+            clips = np.repeat(clips[:, :1], clips.shape[1], axis=1)
         else:
             path = results.get('filename') or results['frame_dir']
             rng = np.random.default_rng(zlib.crc32(path.encode()))

@@ -14,6 +14,10 @@ def test_forward_and_reversed():
     assert order('reversed').tolist() == [[5, 4, 3, 2, 1, 0], [11, 10, 9, 8, 7, 6]]
 
 
+def test_static_repeats_the_first_frame_of_each_clip():
+    assert order('static').tolist() == [[0] * 6, [6] * 6]
+
+
 def test_shuffled_keeps_clips_apart_and_depends_on_the_path_alone():
     shuffled = order('shuffled')
     assert np.array_equal(np.sort(shuffled), order('forward'))

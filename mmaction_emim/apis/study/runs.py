@@ -1,0 +1,234 @@
+"""One run of the study: an arm, a data set and a seed; trained, tested, and never done twice."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from mmengine.config import Config
+from torch import Tensor
+
+from mmaction_emim.apis.files import write_text
+from mmaction_emim.apis.study import budget, flow
+from mmaction_emim.apis.study.arms import ARMS, REFERENCE, Arm
+from mmaction_emim.apis.study.data import CONTROLS, FORWARD, MIRRORED, SHIFTS, STILL, Data, Test
+from mmaction_emim.evaluation.dump import load_dump
+
+WARM_UP = 9  # a ninth of the steps
+
+
+class Run(NamedTuple):
+    """An arm on a data set from a seed.
+
+    Attributes:
+        data: Data set of training and test.
+        long: The long test clips, for tests that need them; None: no other than ``forward``.
+        clean: Whether ``data`` is MotionShapes without distractors.
+    """
+
+    arm: Arm
+    data: Data
+    seed: int
+    long: Data | None = None
+
+    @property
+    def name(self) -> str:
+        return f'{self.data.name}/{self.arm.key}/seed{self.seed}'
+
+    @property
+    def tests(self) -> list[Test]:
+        """More than one for the arms that the questions beyond accuracy are put to."""
+        tests = [FORWARD._replace(order=self.arm.order)]
+        if self.long and self.arm.name in (REFERENCE, 'global'):
+            tests += CONTROLS
+            # ResNetTSM and VisionTransformer are built for one number of frames.
+            tests += SHIFTS if self.arm.network.startswith('uniformer') else ()
+        return tests
+
+
+def compose(run: Run, steps: int, root: Path) -> Config:
+    """The run's whole config.
+
+    Args:
+        steps: Of training; rounded to whole epochs, at least one.
+        root: Of the project.
+
+    Raises:
+        ValueError: The arm cannot be given the reference's number of parameters.
+    """
+    cfg = _network(run.arm, run.data.num_classes, root)
+    reference = next(a for a in ARMS if (a.network, a.name) == (run.arm.network, REFERENCE))
+    target = _reference_parameters(reference.key, run.data.num_classes, root)
+    cfg.study = dict(parameters=budget.fit(cfg.model, target), reference=target)
+    for part, list_name in (('train', run.data.train), ('test', run.data.test)):
+        dataset = cfg[f'{part}_dataloader'].dataset
+        dataset.data_root, dataset.ann_file = str(run.data.root), list_name
+        dataset.num_classes = run.data.num_classes
+        dataset.pipeline[1] = {**run.data.sampling, 'test_mode': part == 'test'}
+        dataset.pipeline[2].order = run.arm.order
+    per_epoch = -(-run.data.num_train // cfg.train_dataloader.batch_size)
+    epochs = max(round(steps / per_epoch), 1)
+    steps = epochs * per_epoch
+    warm_up = max(steps // WARM_UP, 1)
+    cfg.train_cfg.max_epochs = epochs
+    cfg.param_scheduler[0].end = cfg.param_scheduler[1].begin = warm_up
+    cfg.param_scheduler[1].update(end=max(steps, warm_up + 1), T_max=max(steps - warm_up, 1))
+    cfg.default_hooks.checkpoint.interval = max(epochs // 3, 1)
+    cfg.study.update(steps=steps)
+    return cfg
+
+
+def _network(arm: Arm, num_classes: int, root: Path) -> Config:
+    cfg = Config.fromfile(root / 'configs' / 'study' / f'{arm.network}.py')
+    cfg.merge_from_dict(dict(model=arm.model))
+    if arm.swap:
+        cfg.model.backbone = dict(type='MotionBackbone', backbone=cfg.model.backbone, **arm.swap)
+    cfg.model.cls_head.num_classes = num_classes
+    if num_classes < 5:
+        cfg.model.cls_head.topk = (1,)
+        cfg.test_evaluator.metric_options = dict(top_k_accuracy=dict(topk=(1,)))
+    return cfg
+
+
+@cache
+def _reference_parameters(key: str, num_classes: int, root: Path) -> int:
+    arm = next(arm for arm in ARMS if arm.key == key)
+    return budget.num_parameters(_network(arm, num_classes, root).model)
+
+
+def changed(cfg: Config, test: Test, run: Run) -> Config:
+    """The config of a test."""
+    cfg = cfg.copy()
+    dataset = cfg.test_dataloader.dataset
+    if test.long:
+        dataset.data_root, dataset.ann_file = str(run.long.root), run.long.test
+    dataset.pipeline[1].update(test.sampling)
+    dataset.pipeline[2].order = test.order
+    dataset.pipeline[4].scale = test.scale
+    return cfg
+
+
+def measure(results: Sequence[dict[str, Any]], shapes: bool) -> dict[str, float]:
+    """Shares of clips that are right.
+
+    Args:
+        results: From :func:`load_dump`; failed clips count as wrong.
+        shapes: Whether classes are MotionShapes'.
+
+    Returns:
+        ``top1``, ``clips``, and for MotionShapes ``mirrored``: clips given the class that their
+        own becomes when played backwards, and ``still``: clips given that class.
+    """
+    failed = torch.tensor([bool(result.get('failed')) for result in results])
+    labels = torch.cat([result['gt_label'].flatten()[:1] for result in results])
+    guesses = torch.stack([result['pred_score'] for result in results]).argmax(1)
+
+    def share(right: Tensor) -> float:
+        return round((right & ~failed).double().mean().item(), 4)
+
+    told = dict(top1=share(guesses == labels), clips=len(results))
+    if shapes:
+        told['mirrored'] = share(guesses == torch.tensor(MIRRORED)[labels])
+        told['still'] = share(guesses == STILL)
+    return told
+
+
+class Runner:
+    """Carries out runs in a folder.
+
+    Args:
+        root: Of the project.
+        out: Folder of all runs.
+        steps: Of training.
+        threads: Of each process.
+    """
+
+    def __init__(self, root: Path, out: Path, steps: int, threads: int) -> None:
+        self.root = root
+        self.out = out
+        self.steps = steps
+        self.env = {**os.environ, 'OMP_NUM_THREADS': str(threads), 'PYTHONPATH': str(root)}
+
+    def result_path(self, run: Run) -> Path:
+        return self.out / 'runs' / run.name / 'result.json'
+
+    def done(self, run: Run) -> dict[str, Any] | None:
+        """The result, if the run was finished before and had every test that is asked for."""
+        path = self.result_path(run)
+        result = json.loads(path.read_text()) if path.exists() else {'tests': {}}
+        return result if {test.name for test in run.tests} <= result['tests'].keys() else None
+
+    def carry_out(self, run: Run) -> dict[str, Any]:
+        """Train, test and read; what is done is not repeated, an interrupted training resumes.
+
+        Raises:
+            ValueError: The folder holds a run of another config.
+            RuntimeError: A command failed; the message is its last line.
+        """
+        folder = self.result_path(run).parent
+        cfg = compose(run, self.steps, self.root)
+        path = folder / 'config.py'
+        if path.exists() and path.read_text() != cfg.pretty_text:
+            raise ValueError(
+                f'{folder}: holds a run of another config; delete it or give another --out'
+            )
+        write_text(path, cfg.pretty_text)
+        if (result := self.done(run)) is not None:
+            return result
+        checkpoint = self._train(run, path)
+        result = dict(
+            data=run.data.name,
+            network=run.arm.network,
+            arm=run.arm.name,
+            seed=run.seed,
+            **cfg.study,
+            device=torch.cuda.get_device_name() if torch.cuda.is_available() else 'cpu',
+            train_seconds=float((folder / 'done').read_text()),
+            tests={test.name: self._test(run, test, cfg, checkpoint) for test in run.tests},
+        )
+        if run.long and run.arm.name == REFERENCE and run.arm.order == 'forward':
+            result['flow'] = flow.read(cfg.model, checkpoint, run.seed)
+        write_text(folder / 'result.json', json.dumps(result))
+        return result
+
+    def _train(self, run: Run, config: Path) -> Path:
+        folder = config.parent
+        if not (folder / 'done').exists():
+            start = time.time()
+            resume = ['--resume'] if (folder / 'last_checkpoint').exists() else []
+            arguments = [config, '--work-dir', folder, '--seed', run.seed, *resume]
+            self._command(folder / 'train.log', 'tools/train.py', *arguments)
+            write_text(folder / 'done', f'{time.time() - start:.1f}')
+        return Path((folder / 'last_checkpoint').read_text().strip())
+
+    def _test(self, run: Run, test: Test, cfg: Config, checkpoint: Path) -> dict[str, float]:
+        folder = self.result_path(run).parent / 'tests' / test.name.replace(' ', '_')
+        dump, config = folder / 'result.pkl', folder / 'config.py'
+        if not dump.exists():
+            write_text(config, changed(cfg, test, run).pretty_text)
+            partial = folder / 'partial.pkl'
+            arguments = [config, checkpoint, '--work-dir', folder, '--dump', partial]
+            self._command(folder / 'test.log', 'tools/test.py', *arguments)
+            partial.rename(dump)
+        return measure(load_dump(dump), shapes=run.data.num_classes == len(MIRRORED))
+
+    def _command(self, log: Path, *command: Any) -> None:
+        with open(log, 'a') as output:
+            code = subprocess.run(
+                [sys.executable, *map(str, command)],
+                cwd=self.root,
+                env=self.env,
+                stdout=output,
+                stderr=output,
+                check=False,
+            ).returncode
+        if code:
+            lines = [line for line in log.read_text().splitlines() if line.strip()]
+            why = lines[-1].removeprefix('error: ') if lines else f'exit status {code}'
+            raise RuntimeError(f'{why} ({log})')

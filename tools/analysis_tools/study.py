@@ -1,0 +1,181 @@
+"""A controlled study of motion modules: trains many small networks and tells what came out.
+
+    python tools/analysis_tools/study.py --budget small             # two CPU cores
+    python tools/analysis_tools/study.py --budget full --real-data DIR   # a GPU
+    python tools/analysis_tools/study.py --arms 'vit-tiny/*' --seeds 0 1
+
+Protocol and arms: docs/study.md. Finished runs are not repeated and an interrupted one resumes, so
+the command may be stopped and given again. Every run's commands can be run by hand: its folder
+holds config.py and the logs.
+"""
+
+import mmaction_emim  # noqa: F401  closes upstream's gaps before anything of it is imported
+
+# isort: split
+import argparse
+import json
+import logging
+import os
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from mmengine.logging import MMLogger
+from mmengine.registry import init_default_scope
+
+from mmaction_emim.apis.command_line import run
+from mmaction_emim.apis.files import write_text
+from mmaction_emim.apis.study import report
+from mmaction_emim.apis.study.arms import SMALL, Arm, choose
+from mmaction_emim.apis.study.data import LONG, NAMES, REAL, Data, motion_shapes, real_clips
+from mmaction_emim.apis.study.runs import Run, Runner
+from mmaction_emim.datasets.motion_shapes import DIFFICULTIES
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Budget(NamedTuple):
+    """What is run unless arguments say otherwise."""
+
+    arms: list[str]
+    seeds: list[int]
+    steps: int
+    data: list[str]
+
+
+BUDGETS = {
+    'small': Budget(SMALL, [0, 1, 2], 791, ['clean']),
+    'full': Budget(['*'], [0, 1, 2, 3, 4], 1017, list(NAMES)),
+}
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('--budget', choices=BUDGETS, default='small')
+    parser.add_argument('--arms', nargs='+', help="patterns of network/arm, such as 'vit-tiny/*'")
+    parser.add_argument('--seeds', type=int, nargs='+')
+    parser.add_argument('--steps', type=int, help='of training, rounded to whole epochs')
+    parser.add_argument('--data', nargs='+', choices=NAMES)
+    parser.add_argument('--real-data', type=Path, help=f'folder that holds {", ".join(REAL)}')
+    parser.add_argument('--clips', type=int, default=150, help='training clips a class')
+    parser.add_argument('--out', type=Path, help='default: work_dirs/study/BUDGET')
+    parser.add_argument('--jobs', type=int, help='runs at a time; default: 1 on a GPU, else cores')
+    parser.add_argument('--docs', action='store_true', help='write the tables into docs/study.md')
+    args = parser.parse_args()
+    for name in ('steps', 'clips', 'jobs'):
+        if getattr(args, name) is not None and getattr(args, name) < 1:
+            parser.error(f'--{name} must be 1 or more, got {getattr(args, name)}')
+    budget = BUDGETS[args.budget]
+    for name in Budget._fields:
+        if getattr(args, name) is None:
+            setattr(args, name, getattr(budget, name))
+    cores = os.cpu_count() or 1
+    args.jobs = args.jobs or (1 if torch.cuda.is_available() else cores)
+    args.threads = max(cores // args.jobs, 1)
+    args.out = (args.out or ROOT / 'work_dirs' / 'study' / args.budget).resolve()
+    return args
+
+
+def data_sets(args: argparse.Namespace) -> tuple[list[Data], Data]:
+    """Those that are asked for and there, and the long test clips."""
+    folder = args.out.parent / f'data_{args.clips}'
+    found = []
+    for name in args.data:
+        if name in DIFFICULTIES:
+            found.append(motion_shapes(name, folder, ROOT, args.clips))
+        elif data := real_clips(name, args.real_data and args.real_data.resolve()):
+            found.append(data)
+        else:
+            where = f'{args.real_data} does not hold it' if args.real_data else 'no --real-data'
+            print(f'{name}: skipped, {where}')
+    return found, motion_shapes(LONG, folder, ROOT, args.clips)
+
+
+def runs_of(arms: list[Arm], args: argparse.Namespace) -> list[Run]:
+    """Seed by seed, so that a study that is stopped has every arm; hard data for main arms only."""
+    found, long = data_sets(args)
+    return [
+        Run(arm, data, seed, long if data.name == DIFFICULTIES[0] else None)
+        for seed in args.seeds
+        for data in found
+        for arm in arms
+        if arm.main or data.name == DIFFICULTIES[0]
+    ]
+
+
+def carry_out(runner: Runner, runs: list[Run], jobs: int) -> tuple[list[dict], dict[str, str]]:
+    """Results of the runs, and why others failed."""
+    results, failures, start, stop = [], {}, time.time(), threading.Event()
+
+    def one(run: Run) -> dict | None:
+        return None if stop.is_set() else runner.carry_out(run)
+
+    with ThreadPoolExecutor(jobs) as pool:
+        futures = {pool.submit(one, run): run for run in runs}
+        try:
+            for count, future in enumerate(as_completed(futures), start=1):
+                name = futures[future].name
+                try:
+                    results.append(future.result())
+                    told = f'top-1 {results[-1]["tests"]["forward"]["top1"]:.3f}'
+                except Exception as error:  # the others go on
+                    failures[name] = told = str(error)
+                minutes = (time.time() - start) / 60
+                left = minutes / count * (len(runs) - count)
+                print(
+                    f'{count}/{len(runs)} {name}: {told}  ({minutes:.0f} min, {left:.0f} left)',
+                    flush=True,
+                )
+        except KeyboardInterrupt:
+            stop.set()
+            raise
+    return results, failures
+
+
+def protocol(args: argparse.Namespace, runs: list[Run], minutes: float) -> str:
+    """What was run."""
+    device = (
+        torch.cuda.get_device_name() if torch.cuda.is_available() else f'{os.cpu_count()} cores'
+    )
+    return (
+        f'`--budget {args.budget}`: {len(runs)} runs of about {args.steps} steps of 16 clips, '
+        f'{12 * args.clips} training clips of MotionShapes, seeds '
+        f'{", ".join(map(str, args.seeds))}, on {device}; this call took {minutes:.0f} min. '
+        'Top-1 is mean ± standard deviation over seeds; chance is 1/12 on MotionShapes. '
+        'Whether an outcome was as expected goes by a 95 % interval over seeds.\n'
+    )
+
+
+def main() -> None:
+    args = parse_args()
+    arms = choose(args.arms)
+    init_default_scope('mmaction')
+    MMLogger.get_instance('mmengine', log_level='ERROR')
+    logging.getLogger('mmengine').setLevel('ERROR')
+    start = time.time()
+    runs = runs_of(arms, args)
+    runner = Runner(ROOT, args.out, args.steps, args.threads)
+    print(f'{len(runs)} runs, {args.jobs} at a time, {args.threads} threads each: {args.out}')
+    results, failures = carry_out(runner, runs, args.jobs)
+    lines = ''.join(json.dumps(result) + '\n' for result in results)
+    write_text(args.out / 'results.jsonl', lines)
+    if results:
+        text = report.markdown(results, protocol(args, runs, (time.time() - start) / 60))
+        text += ''.join(f'\nFailed: {name}: {why}\n' for name, why in failures.items())
+        write_text(args.out / 'study.md', f'# Study\n\n{text}')
+        report.plot(results, args.out / 'study.png')
+        if args.docs:
+            document = ROOT / 'docs' / 'study.md'
+            write_text(document, report.between_markers(document.read_text(), text))
+        print((args.out / 'study.md').read_text())
+    sys.exit(1 if failures else 0)
+
+
+if __name__ == '__main__':
+    run(main)
