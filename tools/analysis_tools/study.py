@@ -14,12 +14,12 @@ import mmaction_emim  # noqa: F401  closes upstream's gaps before anything of it
 # isort: split
 import argparse
 import json
-import logging
+import multiprocessing
 import os
+import signal
 import sys
-import threading
 import time
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,7 +30,7 @@ from mmengine.registry import init_default_scope
 from mmaction_emim.apis.command_line import run
 from mmaction_emim.apis.files import write_text
 from mmaction_emim.apis.study import report
-from mmaction_emim.apis.study.arms import SMALL, Arm, choose
+from mmaction_emim.apis.study.arms import SMALL, choose
 from mmaction_emim.apis.study.data import LONG, NAMES, REAL, Data, motion_shapes, real_clips
 from mmaction_emim.apis.study.runs import Run, Runner
 from mmaction_emim.datasets.motion_shapes import DIFFICULTIES
@@ -72,69 +72,79 @@ def parse_args() -> argparse.Namespace:
         if getattr(args, name) is not None and getattr(args, name) < 1:
             parser.error(f'--{name} must be 1 or more, got {getattr(args, name)}')
     budget = BUDGETS[args.budget]
-    for name in Budget._fields:
+    for name in ('seeds', 'steps', 'data'):
         if getattr(args, name) is None:
             setattr(args, name, getattr(budget, name))
     cores = os.cpu_count() or 1
     args.jobs = args.jobs or (1 if torch.cuda.is_available() else cores)
     args.threads = max(cores // args.jobs, 1)
     args.out = (args.out or ROOT / 'work_dirs' / 'study' / args.budget).resolve()
+    args.folder = args.out.parent / f'data_{args.clips}'  # of generated clips
     return args
 
 
-def data_sets(args: argparse.Namespace) -> tuple[list[Data], Data]:
-    """Those that are asked for and there, and the long test clips."""
-    folder = args.out.parent / f'data_{args.clips}'
+def data_sets(args: argparse.Namespace) -> list[Data]:
+    """Those that are asked for and there."""
     found = []
     for name in args.data:
         if name in DIFFICULTIES:
-            found.append(motion_shapes(name, folder, ROOT, args.clips))
+            found.append(motion_shapes(name, args.folder, ROOT, args.clips))
         elif data := real_clips(name, args.real_data and args.real_data.resolve()):
             found.append(data)
         else:
             where = f'{args.real_data} does not hold it' if args.real_data else 'no --real-data'
             print(f'{name}: skipped, {where}')
-    return found, motion_shapes(LONG, folder, ROOT, args.clips)
+    return found
 
 
-def runs_of(arms: list[Arm], args: argparse.Namespace) -> list[Run]:
-    """Seed by seed, so that a study that is stopped has every arm; hard data for main arms only."""
-    found, long = data_sets(args)
+def runs_of(args: argparse.Namespace) -> list[Run]:
+    """Seed by seed, so that a study that is stopped early has every arm.
+
+    Unless arms were asked for by name, other data sets than the clean one are for main arms only.
+    """
+    arms = choose(args.arms or BUDGETS[args.budget].arms)
+    found = data_sets(args)
+    clean = DIFFICULTIES[0]
+    long = motion_shapes(LONG, args.folder, ROOT, args.clips) if clean in args.data else None
     return [
-        Run(arm, data, seed, long if data.name == DIFFICULTIES[0] else None)
+        Run(arm, data, seed, long if data.name == clean else None)
         for seed in args.seeds
         for data in found
         for arm in arms
-        if arm.main or data.name == DIFFICULTIES[0]
+        if arm.main or data.name == clean or args.arms
     ]
 
 
-def carry_out(runner: Runner, runs: list[Run], jobs: int) -> tuple[list[dict], dict[str, str]]:
+def prepare_process(threads: int) -> None:
+    """What a process needs that builds networks; it ends at once when interrupted."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    torch.set_num_threads(threads)
+    init_default_scope('mmaction')
+    MMLogger.get_current_instance().setLevel('ERROR')
+
+
+def carry_out(
+    runner: Runner, runs: list[Run], jobs: int, threads: int
+) -> tuple[list[dict], dict[str, str]]:
     """Results of the runs, and why others failed."""
-    results, failures, start, stop = [], {}, time.time(), threading.Event()
-
-    def one(run: Run) -> dict | None:
-        return None if stop.is_set() else runner.carry_out(run)
-
-    with ThreadPoolExecutor(jobs) as pool:
-        futures = {pool.submit(one, run): run for run in runs}
-        try:
-            for count, future in enumerate(as_completed(futures), start=1):
-                name = futures[future].name
-                try:
-                    results.append(future.result())
-                    told = f'top-1 {results[-1]["tests"]["forward"]["top1"]:.3f}'
-                except Exception as error:  # the others go on
-                    failures[name] = told = str(error)
-                minutes = (time.time() - start) / 60
-                left = minutes / count * (len(runs) - count)
-                print(
-                    f'{count}/{len(runs)} {name}: {told}  ({minutes:.0f} min, {left:.0f} left)',
-                    flush=True,
-                )
-        except KeyboardInterrupt:
-            stop.set()
-            raise
+    results, failures, start = [], {}, time.time()
+    # Processes, not threads: initialization draws from torch's one generator.
+    context = multiprocessing.get_context('spawn')
+    with ProcessPoolExecutor(jobs, context, prepare_process, (threads,)) as pool:
+        futures = {pool.submit(runner.carry_out, run): run for run in runs}
+        for count, future in enumerate(as_completed(futures), start=1):
+            name = futures[future].name
+            try:
+                results.append(future.result())
+                told = f'top-1 {results[-1]["tests"]["forward"]["top1"]:.3f}'
+            except Exception as error:  # the others go on
+                failures[name] = told = str(error)
+            minutes = (time.time() - start) / 60
+            left = minutes / count * (len(runs) - count)
+            print(
+                f'{count}/{len(runs)} {name}: {told}  ({minutes:.0f} min, {left:.0f} left)',
+                flush=True,
+            )
     return results, failures
 
 
@@ -154,15 +164,13 @@ def protocol(args: argparse.Namespace, runs: list[Run], minutes: float) -> str:
 
 def main() -> None:
     args = parse_args()
-    arms = choose(args.arms)
-    init_default_scope('mmaction')
-    MMLogger.get_instance('mmengine', log_level='ERROR')
-    logging.getLogger('mmengine').setLevel('ERROR')
     start = time.time()
-    runs = runs_of(arms, args)
+    runs = runs_of(args)
+    if not runs:
+        raise ValueError('no data set is there to run on')
     runner = Runner(ROOT, args.out, args.steps, args.threads)
     print(f'{len(runs)} runs, {args.jobs} at a time, {args.threads} threads each: {args.out}')
-    results, failures = carry_out(runner, runs, args.jobs)
+    results, failures = carry_out(runner, runs, args.jobs, args.threads)
     lines = ''.join(json.dumps(result) + '\n' for result in results)
     write_text(args.out / 'results.jsonl', lines)
     if results:

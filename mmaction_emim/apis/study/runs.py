@@ -28,8 +28,7 @@ class Run(NamedTuple):
 
     Attributes:
         data: Data set of training and test.
-        long: The long test clips, for tests that need them; None: no other than ``forward``.
-        clean: Whether ``data`` is MotionShapes without distractors.
+        long: The long test clips; None: no test but ``forward``.
     """
 
     arm: Arm
