@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from copy import deepcopy
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -103,7 +104,7 @@ def _reference_parameters(key: str, num_classes: int, root: Path) -> int:
 
 def changed(cfg: Config, test: Test, run: Run) -> Config:
     """The config of a test."""
-    cfg = cfg.copy()
+    cfg = deepcopy(cfg)
     dataset = cfg.test_dataloader.dataset
     if test.long:
         dataset.data_root, dataset.ann_file = str(run.long.root), run.long.test
