@@ -48,7 +48,7 @@ class Budget(NamedTuple):
 
 
 BUDGETS = {
-    'small': Budget(SMALL, [0, 1, 2], 791, ['clean']),
+    'small': Budget(SMALL, [0, 1, 2], 678, ['clean']),
     'full': Budget(['*'], [0, 1, 2, 3, 4], 1017, list(NAMES)),
 }
 
@@ -65,7 +65,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--real-data', type=Path, help=f'folder that holds {", ".join(REAL)}')
     parser.add_argument('--clips', type=int, default=150, help='training clips a class')
     parser.add_argument('--out', type=Path, help='default: work_dirs/study/BUDGET')
-    parser.add_argument('--jobs', type=int, help='runs at a time; default: 1 on a GPU, else cores')
+    parser.add_argument('--jobs', type=int, help='runs at a time; default: cores, on a GPU half')
     parser.add_argument('--docs', action='store_true', help='write the tables into docs/study.md')
     args = parser.parse_args()
     for name in ('steps', 'clips', 'jobs'):
@@ -76,7 +76,8 @@ def parse_args() -> argparse.Namespace:
         if getattr(args, name) is None:
             setattr(args, name, getattr(budget, name))
     cores = os.cpu_count() or 1
-    args.jobs = args.jobs or (1 if torch.cuda.is_available() else cores)
+    # Beside each run on a GPU a process decodes.
+    args.jobs = args.jobs or max(cores // (1 + torch.cuda.is_available()), 1)
     args.threads = max(cores // args.jobs, 1)
     args.out = (args.out or ROOT / 'work_dirs' / 'study' / args.budget).resolve()
     args.folder = args.out.parent / f'data_{args.clips}'  # of generated clips
