@@ -198,14 +198,15 @@ class Runner:
         return result
 
     def _train(self, run: Run, config: Path) -> Path:
-        folder = config.parent
+        folder, work = config.parent, config.parent / 'train'
+        last = work / 'last_checkpoint'
         if not (folder / 'done').exists():
             start = time.time()
-            resume = ['--resume'] if (folder / 'last_checkpoint').exists() else []
-            arguments = [config, '--work-dir', folder, '--seed', run.seed, *resume]
+            resume = ['--resume'] if last.exists() else []
+            arguments = [config, '--work-dir', work, '--seed', run.seed, *resume]
             self._command(folder / 'train.log', 'tools/train.py', *arguments)
             write_text(folder / 'done', f'{time.time() - start:.1f}')
-        return Path((folder / 'last_checkpoint').read_text().strip())
+        return Path(last.read_text().strip())
 
     def _test(self, run: Run, test: Test, cfg: Config, checkpoint: Path) -> dict[str, float]:
         folder = self.result_path(run).parent / 'tests' / test.name.replace(' ', '_')
