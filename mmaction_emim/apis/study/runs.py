@@ -19,6 +19,7 @@ from mmaction_emim.apis.files import write_text
 from mmaction_emim.apis.study import budget, flow
 from mmaction_emim.apis.study.arms import ARMS, REFERENCE, Arm
 from mmaction_emim.apis.study.data import CONTROLS, FORWARD, MIRRORED, SHIFTS, STILL, Data, Test
+from mmaction_emim.datasets.motion_shapes import DIFFICULTIES
 from mmaction_emim.evaluation.dump import load_dump
 
 WARM_UP = 9  # a ninth of the steps
@@ -63,8 +64,7 @@ def compose(run: Run, steps: int, root: Path) -> Config:
         ValueError: The arm cannot be given the reference's number of parameters.
     """
     cfg = _network(run.arm, run.data.num_classes, root)
-    reference = next(a for a in ARMS if (a.network, a.name) == (run.arm.network, REFERENCE))
-    target = _reference_parameters(reference.key, run.data.num_classes, root)
+    target = _reference_parameters(run.arm.network, run.data.num_classes, root)
     cfg.study = dict(parameters=budget.fit(cfg.model, target), reference=target)
     for part, list_name in (('train', run.data.train), ('test', run.data.test)):
         dataset = cfg[f'{part}_dataloader'].dataset
@@ -97,8 +97,8 @@ def _network(arm: Arm, num_classes: int, root: Path) -> Config:
 
 
 @cache
-def _reference_parameters(key: str, num_classes: int, root: Path) -> int:
-    arm = next(arm for arm in ARMS if arm.key == key)
+def _reference_parameters(network: str, num_classes: int, root: Path) -> int:
+    arm = next(arm for arm in ARMS if (arm.network, arm.name) == (network, REFERENCE))
     return budget.num_parameters(_network(arm, num_classes, root).model)
 
 
@@ -217,7 +217,7 @@ class Runner:
             arguments = [config, checkpoint, '--work-dir', folder, '--dump', partial]
             self._command(folder / 'test.log', 'tools/test.py', *arguments)
             partial.rename(dump)
-        return measure(load_dump(dump), shapes=run.data.num_classes == len(MIRRORED))
+        return measure(load_dump(dump), shapes=run.data.name in DIFFICULTIES)
 
     def _command(self, log: Path, *command: Any) -> None:
         with open(log, 'a') as output:
