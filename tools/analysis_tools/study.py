@@ -124,11 +124,9 @@ def prepare_process(threads: int) -> None:
     MMLogger.get_current_instance().setLevel('ERROR')
 
 
-def carry_out(
-    runner: Runner, runs: list[Run], jobs: int, threads: int
-) -> tuple[list[dict], dict[str, str]]:
-    """Results of the runs, and why others failed."""
-    results, failures, start = [], {}, time.time()
+def carry_out(runner: Runner, runs: list[Run], jobs: int, threads: int) -> dict[str, str]:
+    """Why runs failed, by their names; the others leave their results in their folders."""
+    failures, start = {}, time.time()
     # Processes, not threads: initialization draws from torch's one generator.
     context = multiprocessing.get_context('spawn')
     with ProcessPoolExecutor(jobs, context, prepare_process, (threads,)) as pool:
@@ -136,8 +134,7 @@ def carry_out(
         for count, future in enumerate(as_completed(futures), start=1):
             name = futures[future].name
             try:
-                results.append(future.result())
-                told = f'top-1 {results[-1]["tests"]["forward"]["top1"]:.3f}'
+                told = f'top-1 {future.result()["tests"]["forward"]["top1"]:.3f}'
             except Exception as error:  # the others go on
                 failures[name] = told = str(error)
             minutes = (time.time() - start) / 60
@@ -146,7 +143,7 @@ def carry_out(
                 f'{count}/{len(runs)} {name}: {told}  ({minutes:.0f} min, {left:.0f} left)',
                 flush=True,
             )
-    return results, failures
+    return failures
 
 
 def protocol(args: argparse.Namespace, runs: list[Run], minutes: float) -> str:
@@ -155,9 +152,9 @@ def protocol(args: argparse.Namespace, runs: list[Run], minutes: float) -> str:
         torch.cuda.get_device_name() if torch.cuda.is_available() else f'{os.cpu_count()} cores'
     )
     return (
-        f'`--budget {args.budget}`: {len(runs)} runs of about {args.steps} steps of 16 clips, '
-        f'{12 * args.clips} training clips of MotionShapes, seeds '
-        f'{", ".join(map(str, args.seeds))}, on {device}; this call took {minutes:.0f} min. '
+        f'`--budget {args.budget}`: the last call had {len(runs)} runs of about {args.steps} steps of 16 '
+        f'clips, {12 * args.clips} training clips of MotionShapes, seeds '
+        f'{", ".join(map(str, args.seeds))}, on {device}, and took {minutes:.0f} min. '
         'Top-1 is mean ± standard deviation over seeds; chance is 1/12 on MotionShapes. '
         'Whether an outcome was as expected goes by a 95 % interval over seeds.\n'
     )
@@ -171,7 +168,10 @@ def main() -> None:
         raise ValueError('no data set is there to run on')
     runner = Runner(ROOT, args.out, args.steps, args.threads)
     print(f'{len(runs)} runs, {args.jobs} at a time, {args.threads} threads each: {args.out}')
-    results, failures = carry_out(runner, runs, args.jobs, args.threads)
+    failures = carry_out(runner, runs, args.jobs, args.threads)
+    # Also those of earlier calls with other arms or seeds.
+    finished = sorted((args.out / 'runs').rglob('result.json'))
+    results = [json.loads(path.read_text()) for path in finished]
     lines = ''.join(json.dumps(result) + '\n' for result in results)
     write_text(args.out / 'results.jsonl', lines)
     if results:
