@@ -152,7 +152,7 @@ def protocol(args: argparse.Namespace, runs: list[Run], minutes: float) -> str:
         torch.cuda.get_device_name() if torch.cuda.is_available() else f'{os.cpu_count()} cores'
     )
     return (
-        f'`--budget {args.budget}`: the last call had {len(runs)} runs of about {args.steps} steps of 16 '
+        f'`--budget {args.budget}`: the last call had {len(runs)} runs of {args.steps} steps of 16 '
         f'clips, {12 * args.clips} training clips of MotionShapes, seeds '
         f'{", ".join(map(str, args.seeds))}, on {device}, and took {minutes:.0f} min. '
         'Top-1 is mean ± standard deviation over seeds; chance is 1/12 on MotionShapes. '
