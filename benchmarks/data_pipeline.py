@@ -70,17 +70,20 @@ def upstream_rand_augment() -> dict | None:
     return dict(type='PytorchVideoWrapper', op='RandAugment', magnitude=7, num_layers=4)
 
 
-def seconds(work: Callable[[int], object], items: int, rounds: int) -> float:
-    """Median over the rounds of the mean seconds an item."""
-    work(0)
-    told = []
-    for n in range(rounds):
-        np.random.seed(n)
-        start = time.process_time()
-        for i in range(items):
-            work(i)
-        told.append((time.process_time() - start) / items)
-    return float(np.median(told))
+def seconds(
+    works: dict[str, Callable[[int], object]], items: int, rounds: int
+) -> dict[str, list[float]]:
+    """Mean seconds an item of each round; a round has all works, so that its ratios are fair."""
+    told = {name: [] for name in works}
+    for n in range(-1, rounds):  # the first one warms up
+        for name, work in works.items():
+            np.random.seed(n + 1)
+            start = time.process_time()
+            for i in range(items):
+                work(i)
+            if n >= 0:
+                told[name].append((time.process_time() - start) / items)
+    return told
 
 
 def measure(folder: Path, name: str, items: int, rounds: int) -> dict[str, float]:
@@ -125,11 +128,12 @@ def measure(folder: Path, name: str, items: int, rounds: int) -> dict[str, float
         info = sampler(dict(total_frames=len(reader), start_index=0))
         reader.get_batch(info['frame_inds']).asnumpy()
 
-    told = {
-        'ours': seconds(lambda i: ours[i], items, rounds),
-        **{name: seconds(work, items, rounds) for name, work in rivals.items()},
-        'bare decode': seconds(bare, items, rounds),
-    }
+    works = {'bare decode': bare, 'ours': lambda i: ours[i], **rivals}
+    by_round = seconds(works, items, rounds)
+    told = {name: float(np.median(times)) for name, times in by_round.items()}
+    for name in by_round.keys() - {'ours'}:
+        ratios = np.divide(by_round[name], by_round['ours'])
+        told[f'ratio {name} / ours'] = float(np.median(ratios))
     # Each stage on inputs prepared by those before it.
     for step in steps:
         told[f'stage {type(step).__name__}'] = 0.0
@@ -160,6 +164,10 @@ def main() -> None:
     for name in SETS:
         with TemporaryDirectory() as folder:
             told[name] = measure(Path(folder), name, args.clips, args.rounds)
+    for name in SETS:
+        for row in sorted(told[name]):
+            if row.startswith('ratio'):
+                print(f'{name}: {row}: {told[name].pop(row):.2f}')
     print(f'{os.cpu_count()} cores; an item is one clip decoded once and augmented twice\n')
     print('| | ' + ' | '.join(f'{name} ms | items/s' for name in SETS) + ' |')
     print('|---|' + '---|---|' * len(SETS))
