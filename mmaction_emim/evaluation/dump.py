@@ -45,7 +45,8 @@ def load_dump(path: Path) -> list[dict]:
     try:
         results = _Unpickler(io.BytesIO(data)).load()
     except Exception as error:
-        raise ValueError(f'{path}: not a dump of tools/test.py: {error}') from error
+        why = ' '.join(str(error).split())  # torch's and pickle's take several lines
+        raise ValueError(f'{path}: not a dump of tools/test.py: {why}') from error
     fields = {'pred_score', 'gt_label'}
     if not isinstance(results, list) or not results:
         raise ValueError(f'{path}: not a dump of tools/test.py: expected a list of results')

@@ -58,3 +58,14 @@ def test_refuses_code_in_a_tensor(tmp_path, capsys):
     (tmp_path / 'y.pkl').write_bytes(b'PK\x03\x04nothing')
     with pytest.raises(ValueError, match='y.pkl: not a dump'):
         load_dump(tmp_path / 'y.pkl')
+
+
+def test_a_checkpoint_is_told_in_one_line(tmp_path):
+    torch.save(dict(state_dict={}), tmp_path / 'x.pth')
+    with pytest.raises(ValueError, match=r'^[^\n]*x.pth: not a dump of tools/test.py: [^\n]+$'):
+        load_dump(tmp_path / 'x.pth')
+    with open(tmp_path / 'y.pkl', 'wb') as file:  # as pickle tells of it, over two lines
+        torch.save(dict(x=torch.ones(1)), file, _use_new_zipfile_serialization=False)
+    with pytest.raises(ValueError) as caught:
+        load_dump(tmp_path / 'y.pkl')
+    assert '\n' not in str(caught.value)
