@@ -9,6 +9,7 @@ Views are (B, P, heads, H, W, d): videos, frame pairs, heads, height, width, cha
 """
 
 from collections.abc import Iterator
+from functools import lru_cache
 
 import torch
 import torch.nn.functional as F
@@ -18,8 +19,8 @@ from .reference import MLP, PAD_VALUE, QUICK, inside_frame
 
 KEEPS_AFFINITY = True  # the gradient starts from it
 # Side of a tile, about, and products of queries and keys in a chunk. On the CPU a chunk stays in
-# cache; elsewhere launches cost more than memory.
-TILE, CHUNK = 7, 1 << 20
+# cache and in memory that malloc does not give back; elsewhere launches cost more than memory.
+TILE, CHUNK = 7, 1 << 17
 TILE_ON_GPU, CHUNK_ON_GPU = 14, 1 << 26
 
 
@@ -140,22 +141,35 @@ def _tiles_and_chunks(q: Tensor, table: Tensor, mask: bool) -> Iterator[tuple['_
     """Yield each tile with each (video, slice of frame pairs)."""
     B, P, heads, H, W, _ = q.shape
     window = int(table.shape[-1] ** 0.5)
-    inside = inside_frame(H, W, window, q.device)
-    side, most = (TILE, CHUNK) if q.device.type == 'cpu' else (TILE_ON_GPU, CHUNK_ON_GPU)
+    on_cpu = q.device.type == 'cpu'
+    tiles = (_tiles_kept if on_cpu else _tiles)(H, W, window, table.dtype, q.device)
+    most = CHUNK if on_cpu else CHUNK_ON_GPU
+    for tile in tiles:
+        step = max(1, most // (heads * tile.index.shape[0] * tile.num_keys))
+        for b in range(B):
+            for p in range(0, P, step):
+                yield tile, (b, slice(p, p + step))
+
+
+def _tiles(H: int, W: int, window: int, dtype: torch.dtype, device: torch.device) -> list['_Tile']:
+    inside = inside_frame(H, W, window, device)
+    side = TILE if device.type == 'cpu' else TILE_ON_GPU
     rows, columns = max(1, round(H / side)), max(1, round(W / side))
-    for y in range(rows):
-        for x in range(columns):
-            tile = _Tile(
-                slice(H * y // rows, H * (y + 1) // rows),
-                slice(W * x // columns, W * (x + 1) // columns),
-                inside,
-                window,
-                table.dtype,
-            )
-            step = max(1, most // (heads * tile.index.shape[0] * tile.num_keys))
-            for b in range(B):
-                for p in range(0, P, step):
-                    yield tile, (b, slice(p, p + step))
+    return [
+        _Tile(
+            slice(H * y // rows, H * (y + 1) // rows),
+            slice(W * x // columns, W * (x + 1) // columns),
+            inside,
+            window,
+            dtype,
+        )
+        for y in range(rows)
+        for x in range(columns)
+    ]
+
+
+# Not for GPUs: what a CUDA graph's capture allocates must not outlive it.
+_tiles_kept = lru_cache(maxsize=32)(_tiles)
 
 
 class _Tile:

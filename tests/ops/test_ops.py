@@ -79,6 +79,20 @@ def test_motion_attention_agrees_with_reference(backend, shape, out_of_frame):
         torch.testing.assert_close(x, want, rtol=1e-10, atol=1e-10)
 
 
+def test_chunks_of_a_large_input_agree_with_reference():
+    shape = (21, 5, 14, 14, 2, 7)  # 21 pairs do not divide into chunks of 5
+    expected = values_and_gradients('reference', shape, 'pad')
+    for got, want in zip(values_and_gradients('dense', shape, 'pad'), expected, strict=True):
+        torch.testing.assert_close(got, want, rtol=1e-10, atol=1e-10)
+
+
+def test_tiles_kept_from_inference_serve_training():
+    shape = (2, 1, 9, 16, 3, 5)  # of no other test: tiles are kept by size
+    with torch.inference_mode():
+        ops.local_attention(*inputs(*shape), 5)
+    assert all(x.isfinite().all() for x in values_and_gradients('dense', shape, 'mask'))
+
+
 @pytest.mark.parametrize('out_of_frame', ops.OUT_OF_FRAME)
 @pytest.mark.parametrize('backend', WITH_REFERENCE)
 def test_gradcheck(backend, out_of_frame):
