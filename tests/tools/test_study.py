@@ -24,7 +24,7 @@ def test_two_arms_from_nothing_to_the_tables(run, tmp_path):
     assert (out / 'study.png').stat().st_size > 5000
 
     # A lost result and test are made again from what is there; the rest is not touched.
-    folder = out / 'runs' / 'clean' / 'resnet18' / 'tsm' / 'seed0'
+    folder = out / 'runs' / 'clean' / 'resnet18' / 'tsm' / '2steps' / 'seed0'
     (folder / 'result.json').unlink()
     (folder / 'tests' / 'forward' / 'result.pkl').unlink()
     kept = {path: path.stat().st_mtime_ns for path in out.rglob('*.p[tk][hl]')}
@@ -36,7 +36,8 @@ def test_two_arms_from_nothing_to_the_tables(run, tmp_path):
         name: result['tests'] for name, result in by_arm.items()
     }
 
-    other = run(TOOL, *small, '--arms', 'resnet18/tsm', '--steps', '3')
+    (folder / 'config.py').write_text('')
+    other = run(TOOL, *small, '--arms', 'resnet18/tsm')
     assert other.returncode == 1
     assert 'holds a run of another config; delete it or give another --out' in other.stdout
 

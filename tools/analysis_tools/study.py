@@ -108,7 +108,7 @@ def runs_of(args: argparse.Namespace) -> list[Run]:
     clean = DIFFICULTIES[0]
     long = motion_shapes(LONG, args.folder, ROOT, args.clips) if clean in args.data else None
     return [
-        Run(arm, data, seed, long if data.name == clean else None)
+        Run(arm, data, seed, args.steps, long if data.name == clean else None)
         for seed in args.seeds
         for data in found
         for arm in arms
@@ -166,7 +166,7 @@ def main() -> None:
     runs = runs_of(args)
     if not runs:
         raise ValueError('no data set is there to run on')
-    runner = Runner(ROOT, args.out, args.steps, args.threads)
+    runner = Runner(ROOT, args.out, args.threads)
     print(f'{len(runs)} runs, {args.jobs} at a time, {args.threads} threads each: {args.out}')
     failures = carry_out(runner, runs, args.jobs, args.threads)
     # Also those of earlier calls with other arms or seeds.

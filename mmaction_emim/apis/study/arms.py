@@ -155,11 +155,24 @@ def resnet_arms() -> list[Arm]:
 
     everywhere = dict(motion=M2A, mode='insert', alternation='L', zero_init=False)
     local = dict(motion=emim(), **RESNET_LAYERS)
+
+    def ablated(name: str, relation: str, other: str, why: str, **options: Any) -> Arm:
+        return arm(
+            name, relation, other, why, swap=dict(motion=ablation(**options), **RESNET_LAYERS)
+        )
+
     return [
         arm('tsn', 'chance', '', 'it averages single frames', main=True),
         arm('tsm', 'below', 'emim', 'a shift mixes frames, matching is left to training',
             model=TSM, main=True),
         arm('emim', 'above', 'tsn', 'the only layers that see two frames', swap=local, main=True),
+        ablated('context-only', 'below', 'emim', 'values say what is there, not where it came from',
+                branches='context'),
+        ablated('motion-only', 'near', 'emim', 'the class is in the cost volume, not in the values',
+                branches='motion'),
+        ablated('softmax', 'below', 'emim', 'a softmax hides how alike the best match is',
+                motion_from='softmax'),
+        ablated('same-frame', 'chance', '', 'no layer sees two frames', frame_step=0),
         arm('emim-tsm', 'above', 'tsm', 'displacement beside mixed frames', swap=local, model=TSM),
         arm('m2a', 'below', 'emim', 'frame differences have no direction',
             swap=everywhere, main=True),

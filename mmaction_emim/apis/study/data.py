@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from mmaction_emim.datasets.motion_shapes import CLASSES, DIFFICULTIES, MIRROR
 
+BATCH = 16  # that of configs/study/protocol.py
 LONG = 'long'  # clean test clips of LONG_FRAMES frames, for longer and faster samples
 LONG_FRAMES = 48
 STILL = CLASSES.index('still')
@@ -29,6 +30,10 @@ class Data(NamedTuple):
     @property
     def num_train(self) -> int:
         return len((self.root / self.train).read_text().splitlines())
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return -(-self.num_train // BATCH)
 
 
 class Test(NamedTuple):

@@ -13,17 +13,23 @@ from mmaction_emim.apis.study.data import CONTROLS, FORWARD, NAMES, SHIFTS
 BEGIN, END = '<!-- results: begin -->', '<!-- results: end -->'
 NEAR = 0.05  # "near": within this of the other arm
 Result = dict[str, Any]  # of a run, as runs.py writes it
-Groups = dict[tuple[str, str, str], list[Result]]  # by data, network, arm
+Key = tuple[str, str, int, str]  # data, network, steps, arm
+Groups = dict[Key, list[Result]]
 
 
 def group(results: Iterable[Result]) -> Groups:
-    """Runs by data set, network and arm, in the order of the tables they are listed in."""
+    """Runs by data set, network, steps and arm, in the order of the tables."""
     arms = [(arm.network, arm.name) for arm in ARMS]
     groups: Groups = {}
     for result in results:
-        key = result['data'], result['network'], result['arm']
+        key = result['data'], result['network'], result['steps'], result['arm']
         groups.setdefault(key, []).append(result)
-    order = sorted(groups, key=lambda key: (NAMES.index(key[0]), arms.index(key[1:])))
+
+    def place(key: Key) -> tuple[int, ...]:
+        data, network, steps, arm = key
+        return NAMES.index(data), NETWORKS.index(network), steps, arms.index((network, arm))
+
+    order = sorted(groups, key=place)
     return {key: sorted(groups[key], key=lambda r: r['seed']) for key in order}
 
 
@@ -90,7 +96,7 @@ def markdown(results: Iterable[Result], protocol: str) -> str:
         protocol: What was run, in a sentence or more.
     """
     groups = group(results)
-    parts = [protocol, *(_accuracies(groups, data) for data in NAMES)]
+    parts = [protocol, *(_accuracies(groups, panel) for panel in _panels(groups))]
     rows = [key for key in groups if len(groups[key][0]['tests']) > 1]
     parts.append(_controls(groups, rows))
     parts.append(_shifts(groups, [key for key in rows if _has(groups[key], SHIFTS[0].name)]))
@@ -102,24 +108,25 @@ def _has(runs: Sequence[Result], test: str) -> bool:
     return bool(accuracy(runs, test))
 
 
-def _accuracies(groups: Groups, data: str) -> str:
-    text = ''
-    for network in NETWORKS:
-        keys = [key for key in groups if key[:2] == (data, network)]
-        rows = [_accuracy_row(groups, key) for key in keys]
-        if rows:
-            titles = ('arm', 'top-1', 'lowest', 'highest', 'seeds', 'parameters', 'steps', 'clips')
-            table = _table((*titles, 'expected', 'as expected'), rows)
-            text += f'\n## {data}, {network}\n\n{table}'
-    return text
+def _panels(groups: Groups) -> list[tuple[str, str, int]]:
+    """Data, network and steps of each table."""
+    return list(dict.fromkeys(key[:3] for key in groups))
 
 
-def _accuracy_row(groups: Groups, key: tuple[str, str, str]) -> tuple:
-    data, network, name = key
+def _accuracies(groups: Groups, panel: tuple[str, str, int]) -> str:
+    rows = [_accuracy_row(groups, key) for key in groups if key[:3] == panel]
+    titles = ('arm', 'top-1', 'lowest', 'highest', 'seeds', 'left chance at step', 'parameters')
+    table = _table((*titles, 'clips', 'expected', 'as expected'), rows)
+    data, network, steps = panel
+    return f'\n## {data}, {network}, {steps} steps\n\n{table}'
+
+
+def _accuracy_row(groups: Groups, key: Key) -> tuple:
+    data, network, steps, name = key
     arm = next(arm for arm in ARMS if (arm.network, arm.name) == (network, name))
     runs = groups[key]
     values = accuracy(runs)
-    other = accuracy(groups.get((data, network, arm.other), []))
+    other = accuracy(groups.get((data, network, steps, arm.other), []))
     told = runs[0]
     clips, shapes = told['tests'][FORWARD.name]['clips'], 'mirrored' in told['tests'][FORWARD.name]
     # Real clips give much away in a single frame: there nothing was expected of it.
@@ -131,15 +138,21 @@ def _accuracy_row(groups: Groups, key: tuple[str, str, str]) -> tuple:
     off = told['parameters'] / told['reference'] - 1
     parameters = f'{told["parameters"]:,} ({off:+.1%})'
     lowest, highest = f'{min(values):.3f}', f'{max(values):.3f}'
-    row = (name, spread(values), lowest, highest, seeds, parameters, told['steps'], clips)
+    left = ', '.join(str(run['left_chance'] or 'never') for run in runs)
+    row = (name, spread(values), lowest, highest, seeds, left, parameters, clips)
     return (*row, f'{expected}: {arm.why}', came)
 
 
-def _controls(groups: Groups, keys: Sequence[tuple[str, str, str]]) -> str:
-    def row(key: tuple[str, str, str]) -> tuple:
+def _told(key: Key) -> str:
+    data, network, steps, arm = key
+    return f'{data} {network} {arm}, {steps} steps'
+
+
+def _controls(groups: Groups, keys: Sequence[Key]) -> str:
+    def row(key: Key) -> tuple:
         runs = groups[key]
         return (
-            ' '.join(key),
+            _told(key),
             spread(accuracy(runs)),
             spread(accuracy(runs, 'reversed')),
             spread(accuracy(runs, 'reversed', 'mirrored')),
@@ -156,8 +169,8 @@ def _controls(groups: Groups, keys: Sequence[tuple[str, str, str]]) -> str:
     return _section('Controls', f'Expected:\n\n{expected}', titles, map(row, keys))
 
 
-def _shifts(groups: Groups, keys: Sequence[tuple[str, str, str]]) -> str:
-    titles = ('tested at', 'expected', *(' '.join(key) for key in keys))
+def _shifts(groups: Groups, keys: Sequence[Key]) -> str:
+    titles = ('tested at', 'expected', *map(_told, keys))
     rows = [
         (test.name, test.expected, *(spread(accuracy(groups[key], test.name)) for key in keys))
         for test in (FORWARD, *SHIFTS)
@@ -179,7 +192,7 @@ def _flow(groups: Groups) -> str:
                 told = [run['flow'][when][layer] for run in runs]
                 columns = ('error', 'zero_error', 'best_error', 'correlation')
                 values = [spread([one[column] for one in told]) for column in columns]
-                rows.append((' '.join(key), layer, when, *values, told[0]['tokens']))
+                rows.append((_told(key), layer, when, *values, told[0]['tokens']))
     titles = (
         'network', 'layer', 'training', 'end-point error', 'of no motion', 'of the rounded truth',
         'correlation', 'tokens',
@@ -218,11 +231,11 @@ def plot(results: Iterable[Result], path: Path) -> None:
     from matplotlib.figure import Figure  # without pyplot: no global state, no display
 
     groups = group(results)
-    panels = list(dict.fromkeys(key[:2] for key in groups))
-    most = max(sum(key[:2] == panel for key in groups) for panel in panels)
+    panels = _panels(groups)
+    most = max(sum(key[:3] == panel for key in groups) for panel in panels)
     figure = Figure(figsize=(4.5 * len(panels), 1.5 + 0.28 * most), layout='constrained')
     for axes, panel in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
-        names = [key[2] for key in groups if key[:2] == panel]
+        names = [key[3] for key in groups if key[:3] == panel]
         for y, name in enumerate(names):
             values = accuracy(groups[*panel, name])
             colour = 'tab:red' if name == REFERENCE else 'tab:blue'
@@ -230,6 +243,8 @@ def plot(results: Iterable[Result], path: Path) -> None:
             axes.scatter([mean(values)], [y], marker='|', s=160, color=colour)
         axes.set_yticks(range(len(names)), names)
         axes.invert_yaxis()
-        axes.set(title=f'{panel[1]}, {panel[0]}', xlabel='test top-1', xlim=(0, 1))
+        data, network, steps = panel
+        title = f'{network}, {data}, {steps} steps'
+        axes.set(title=title, xlabel='test top-1', xlim=(0, 1))
         axes.grid(axis='x', alpha=0.3)
     figure.savefig(path, dpi=120)

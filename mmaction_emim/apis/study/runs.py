@@ -1,6 +1,7 @@
 """One run of the study: an arm, a data set and a seed; trained, tested, and never done twice."""
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -24,6 +25,7 @@ from mmaction_emim.datasets.motion_shapes import DIFFICULTIES
 from mmaction_emim.evaluation.dump import load_dump
 
 WARM_UP = 9  # a ninth of the steps
+LEFT_CHANCE = 0.9  # of the loss of a guess
 
 
 class Run(NamedTuple):
@@ -31,17 +33,24 @@ class Run(NamedTuple):
 
     Attributes:
         data: Data set of training and test.
+        steps: Of training; whole epochs are trained, at least one.
         long: The long test clips; None: no test but ``forward``.
     """
 
     arm: Arm
     data: Data
     seed: int
+    steps: int
     long: Data | None = None
 
     @property
+    def epochs(self) -> int:
+        return max(round(self.steps / self.data.steps_per_epoch), 1)
+
+    @property
     def name(self) -> str:
-        return f'{self.data.name}/{self.arm.key}/seed{self.seed}'
+        steps = self.epochs * self.data.steps_per_epoch
+        return f'{self.data.name}/{self.arm.key}/{steps}steps/seed{self.seed}'
 
     @property
     def tests(self) -> list[Test]:
@@ -54,11 +63,10 @@ class Run(NamedTuple):
         return tests
 
 
-def compose(run: Run, steps: int, root: Path) -> Config:
+def compose(run: Run, root: Path) -> Config:
     """The run's whole config.
 
     Args:
-        steps: Of training; rounded to whole epochs, at least one.
         root: Of the project.
 
     Raises:
@@ -73,14 +81,12 @@ def compose(run: Run, steps: int, root: Path) -> Config:
         dataset.num_classes = run.data.num_classes
         dataset.pipeline[1] = {**run.data.sampling, 'test_mode': part == 'test'}
         dataset.pipeline[2].order = run.arm.order
-    per_epoch = -(-run.data.num_train // cfg.train_dataloader.batch_size)
-    epochs = max(round(steps / per_epoch), 1)
-    steps = epochs * per_epoch
+    steps = run.epochs * run.data.steps_per_epoch
     warm_up = max(steps // WARM_UP, 1)
-    cfg.train_cfg.max_epochs = epochs
+    cfg.train_cfg.max_epochs = run.epochs
     cfg.param_scheduler[0].end = cfg.param_scheduler[1].begin = warm_up
     cfg.param_scheduler[1].update(end=max(steps, warm_up + 1), T_max=max(steps - warm_up, 1))
-    cfg.default_hooks.checkpoint.interval = max(epochs // 3, 1)
+    cfg.default_hooks.checkpoint.interval = max(run.epochs // 3, 1)
     cfg.study.update(steps=steps)
     return cfg
 
@@ -140,20 +146,34 @@ def measure(results: Sequence[dict[str, Any]], shapes: bool) -> dict[str, float]
     return told
 
 
+def left_chance(folder: Path, num_classes: int) -> int | None:
+    """The step at which a training's loss first was below 0.9 of that of guessing, if ever.
+
+    Args:
+        folder: Work directory of the training.
+        num_classes: Of the data set.
+    """
+    lines = (
+        json.loads(line)
+        for path in folder.glob('*/vis_data/scalars.json')
+        for line in path.read_text().splitlines()
+    )
+    low = LEFT_CHANCE * math.log(num_classes)
+    return min((line['step'] for line in lines if line.get('loss', low) < low), default=None)
+
+
 class Runner:
     """Carries out runs in a folder.
 
     Args:
         root: Of the project.
         out: Folder of all runs.
-        steps: Of training.
         threads: Of each process.
     """
 
-    def __init__(self, root: Path, out: Path, steps: int, threads: int) -> None:
+    def __init__(self, root: Path, out: Path, threads: int) -> None:
         self.root = root
         self.out = out
-        self.steps = steps
         self.env = {**os.environ, 'OMP_NUM_THREADS': str(threads), 'PYTHONPATH': str(root)}
 
     def result_path(self, run: Run) -> Path:
@@ -173,7 +193,7 @@ class Runner:
             RuntimeError: A command failed; the message is its last line.
         """
         folder = self.result_path(run).parent
-        cfg = compose(run, self.steps, self.root)
+        cfg = compose(run, self.root)
         path = folder / 'config.py'
         if path.exists() and path.read_text() != cfg.pretty_text:
             raise ValueError(
@@ -191,6 +211,7 @@ class Runner:
             **cfg.study,
             device=torch.cuda.get_device_name() if torch.cuda.is_available() else 'cpu',
             train_seconds=float((folder / 'done').read_text()),
+            left_chance=left_chance(folder / 'train', run.data.num_classes),
             tests={test.name: self._test(run, test, cfg, checkpoint) for test in run.tests},
         )
         if run.long and run.arm.name == REFERENCE and run.arm.order == 'forward':

@@ -1,3 +1,5 @@
+import json
+
 import pytest
 import torch
 from mmaction.registry import MODELS
@@ -7,9 +9,9 @@ from mmengine.registry import init_default_scope
 
 from mmaction_emim.apis.study import budget
 from mmaction_emim.apis.study.arms import ARMS, NETWORKS, REFERENCE, SMALL, choose
+from mmaction_emim.apis.study.data import BATCH, Data
 from mmaction_emim.apis.study.data import SPACED as SAMPLING
-from mmaction_emim.apis.study.data import Data
-from mmaction_emim.apis.study.runs import Run, changed, compose, measure
+from mmaction_emim.apis.study.runs import Run, changed, compose, left_chance, measure
 
 init_default_scope('mmaction')
 
@@ -32,7 +34,7 @@ def test_every_arm_says_what_to_expect_and_of_whom():
 
 @pytest.mark.parametrize('arm', ARMS, ids=lambda arm: arm.key)
 def test_every_arm_builds_with_the_references_parameters(arm, data, root):
-    cfg = compose(Run(arm, data, 0), 6, root)
+    cfg = compose(Run(arm, data, 0, 6), root)
     assert abs(cfg.study.parameters / cfg.study.reference - 1) <= budget.TOLERANCE
     assert budget.num_parameters(cfg.model) == cfg.study.parameters
 
@@ -41,7 +43,7 @@ def test_every_arm_builds_with_the_references_parameters(arm, data, root):
 @pytest.mark.parametrize('arm', ARMS, ids=lambda arm: arm.key)
 def test_every_arm_takes_a_step(arm, data, root):
     torch.manual_seed(0)
-    model = MODELS.build(compose(Run(arm, data, 0), 6, root).model)
+    model = MODELS.build(compose(Run(arm, data, 0, 6), root).model)
     model.init_weights()
     frames = (8, 3, 64, 64) if arm.network == 'resnet18' else (1, 3, 8, 64, 64)
     samples = [ActionDataSample().set_gt_label(label) for label in (0, 1)]
@@ -54,7 +56,7 @@ def test_every_arm_takes_a_step(arm, data, root):
 
 def test_a_run_has_the_steps_and_the_order_that_are_asked_for(data, root):
     (arm,) = choose(['uniformer-tiny/single-frame'])
-    cfg = compose(Run(arm, data, 0), 8, root)
+    cfg = compose(Run(arm, data, 0, 8), root)
     assert cfg.study.steps == 9 and cfg.train_cfg.max_epochs == 3  # 40 clips: 3 steps an epoch
     assert cfg.param_scheduler[0].end == cfg.param_scheduler[1].begin == 1
     assert cfg.param_scheduler[1].end == 9 and cfg.param_scheduler[1].T_max == 8
@@ -63,10 +65,27 @@ def test_a_run_has_the_steps_and_the_order_that_are_asked_for(data, root):
         assert loader.dataset.data_root == str(data.root)
 
 
+def test_steps_are_of_the_protocols_batch(root):
+    assert Config.fromfile(root / 'configs/study/protocol.py').train_dataloader.batch_size == BATCH
+
+
+@pytest.mark.parametrize(('low', 'step'), [(2.3, None), (2.2, 40)])
+def test_left_chance_is_the_first_step_below_the_loss_of_guessing(tmp_path, low, step):
+    for name, lines in {
+        'first': [(20, 2.5), (40, low)],  # ln(12) is 2.48
+        'resumed': [(40, low), (60, 2.0 if step else 2.4)],
+    }.items():
+        path = tmp_path / name / 'vis_data' / 'scalars.json'
+        path.parent.mkdir(parents=True)
+        text = ''.join(json.dumps(dict(step=s, loss=loss)) + '\n' for s, loss in lines)
+        path.write_text(text + '{"step": 1, "acc/top1": 0.5}\n')
+    assert left_chance(tmp_path, 12) == step
+
+
 def test_a_test_changes_what_it_names_and_nothing_else(data, root):
     (arm,) = choose(['uniformer-tiny/emim'])
-    run = Run(arm, data, 0, data._replace(root=data.root / 'long'))
-    cfg = compose(run, 3, root)
+    run = Run(arm, data, 0, 3, data._replace(root=data.root / 'long'))
+    cfg = compose(run, root)
     tests = {test.name: test for test in run.tests}
     assert changed(cfg, tests['forward'], run).pretty_text == cfg.pretty_text
     fast = changed(cfg, tests['speed x2'], run).test_dataloader.dataset
@@ -74,7 +93,7 @@ def test_a_test_changes_what_it_names_and_nothing_else(data, root):
     assert fast.pipeline[1]['clip_len'] == 8 and fast.pipeline[1]['test_mode']
     wide = changed(cfg, tests['96 x 64 pixels'], run).test_dataloader.dataset
     assert wide.pipeline[4].scale == (96, 64) and wide.data_root == str(data.root)
-    assert [test.name for test in Run(arm, data, 0).tests] == ['forward']
+    assert [test.name for test in Run(arm, data, 0, 3).tests] == ['forward']
 
 
 def test_a_width_that_cannot_be_reached_is_told(root):

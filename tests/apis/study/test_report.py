@@ -7,11 +7,12 @@ from mmaction_emim.apis.study import report
 from mmaction_emim.apis.study.report import verdict
 
 
-def made(arm, seed, top1, data='clean', network='vit-tiny', tests=None, **more):
+def made(arm, seed, top1, data='clean', network='vit-tiny', steps=5, tests=None, **more):
     shapes = dict(mirrored=0.1, still=0.1) if data == 'clean' else {}
     forward = dict(top1=top1, clips=300, **shapes)
     return dict(
-        data=data, network=network, arm=arm, seed=seed, parameters=990, reference=1000, steps=5,
+        data=data, network=network, arm=arm, seed=seed, parameters=990, reference=1000,
+        steps=steps, left_chance=seed * 20 or None,
         tests={'forward': forward, **(tests or {})}, **more,
     )  # fmt: skip
 
@@ -24,15 +25,17 @@ def cells(text, name):
 def test_accuracies_have_mean_spread_seeds_and_a_verdict():
     results = [made('emim', s, v) for s, v in ((1, 0.8), (0, 0.7), (2, 0.9))]
     results += [made('global', s, v) for s, v in ((0, 0.2), (1, 0.3), (2, 0.25))]
-    results += [made('global', 0, 0.4, data='digits')]
+    results += [made('global', 0, 0.4, data='digits'), made('emim', 0, 0.95, steps=15)]
     text = report.markdown(json.loads(json.dumps(results)), 'The protocol.')
-    assert text.startswith('The protocol.') and '## clean, vit-tiny' in text
-    before, after = text.split('## digits, vit-tiny')
+    assert text.startswith('The protocol.') and '## clean, vit-tiny, 5 steps' in text
+    text, after = text.split('## digits, vit-tiny, 5 steps')
+    before, longer = text.split('## clean, vit-tiny, 15 steps')
     row = cells(before, 'emim')
-    assert row[1:8] == ['0.800 ± 0.100', '0.700', '0.900', '0, 1, 2', '990 (-1.0%)', '5', '300']
+    assert row[1:6] == ['0.800 ± 0.100', '0.700', '0.900', '0, 1, 2', 'never, 20, 40']
+    assert row[6:8] == ['990 (-1.0%)', '300'] and cells(longer, 'emim')[1] == '0.950'
     assert row[-1] == cells(before, 'global')[-1] == 'yes'
     assert cells(after, 'global')[1] == '0.400' and cells(after, 'global')[-1] == 'open'
-    assert 'Controls' not in text and 'affinity sees' not in text
+    assert 'Controls' not in after and 'affinity sees' not in after
 
 
 def test_controls_generalisation_and_flow_have_their_tables():
@@ -42,7 +45,7 @@ def test_controls_generalisation_and_flow_have_their_tables():
     flow = {when: {'blocks.0, interval 3': reading} for when in ('before', 'after')}
     text = report.markdown([made('emim', 0, 0.8, tests=tests, flow=flow)], '')
     first, seen = text.split('## What the affinity sees')
-    controls = cells(first, 'clean vit-tiny emim')
+    controls = cells(first, 'clean vit-tiny emim, 5 steps')
     assert controls[1:] == ['0.800', '0.300', '0.600', '0.300', '0.300', '0.050']
     assert '| before | 0.500 | 1.000 | 0.200 | 0.700 | 99 |' in seen
 
