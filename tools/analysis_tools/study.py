@@ -146,15 +146,13 @@ def carry_out(runner: Runner, runs: list[Run], jobs: int, threads: int) -> dict[
     return failures
 
 
-def protocol(args: argparse.Namespace, runs: list[Run], minutes: float) -> str:
+def protocol(args: argparse.Namespace, results: list[dict]) -> str:
     """What was run."""
-    device = (
-        torch.cuda.get_device_name() if torch.cuda.is_available() else f'{os.cpu_count()} cores'
-    )
+    hours = sum(result['train_seconds'] for result in results) / 3600
+    devices = ', '.join(sorted({result['device'] for result in results}))
     return (
-        f'`--budget {args.budget}`: the last call had {len(runs)} runs of {args.steps} steps of 16 '
-        f'clips, {12 * args.clips} training clips of MotionShapes, seeds '
-        f'{", ".join(map(str, args.seeds))}, on {device}, and took {minutes:.0f} min. '
+        f'{len(results)} runs, {args.jobs} at a time, on {devices}: {hours:.1f} hours of training '
+        f'added up. {12 * args.clips} training clips of MotionShapes. '
         'Top-1 is mean ± standard deviation over seeds; chance is 1/12 on MotionShapes. '
         'Whether an outcome was as expected goes by a 95 % interval over seeds.\n'
     )
@@ -162,7 +160,6 @@ def protocol(args: argparse.Namespace, runs: list[Run], minutes: float) -> str:
 
 def main() -> None:
     args = parse_args()
-    start = time.time()
     runs = runs_of(args)
     if not runs:
         raise ValueError('no data set is there to run on')
@@ -175,7 +172,7 @@ def main() -> None:
     lines = ''.join(json.dumps(result) + '\n' for result in results)
     write_text(args.out / 'results.jsonl', lines)
     if results:
-        text = report.markdown(results, protocol(args, runs, (time.time() - start) / 60))
+        text = report.markdown(results, protocol(args, results))
         text += ''.join(f'\nFailed: {name}: {why}\n' for name, why in failures.items())
         write_text(args.out / 'study.md', f'# Study\n\n{text}')
         report.plot(results, args.out / 'study.png')

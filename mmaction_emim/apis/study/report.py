@@ -215,7 +215,7 @@ def _table(titles: Sequence[str], rows: Iterable[Sequence]) -> str:
 
 
 def between_markers(document: str, text: str) -> str:
-    """``document`` with ``text`` between its markers.
+    """``document`` with ``text`` between its markers, headings one level deeper.
 
     Raises:
         ValueError: It has none.
@@ -223,6 +223,7 @@ def between_markers(document: str, text: str) -> str:
     if BEGIN not in document or END not in document:
         raise ValueError(f'docs/study.md: expected the markers {BEGIN} and {END}')
     before, rest = document.split(BEGIN, 1)
+    text = text.replace('\n## ', '\n### ')
     return f'{before}{BEGIN}\n{text}\n{END}{rest.split(END, 1)[1]}'
 
 

@@ -77,8 +77,8 @@ def test_the_plot_shows_something(tmp_path):
 
 def test_tables_go_between_the_markers():
     document = f'before\n{report.BEGIN}\nold\n{report.END}\nafter\n'
-    text = report.between_markers(document, 'new')
-    assert text == f'before\n{report.BEGIN}\nnew\n{report.END}\nafter\n'
+    text = report.between_markers(document, 'new\n## part')
+    assert text == f'before\n{report.BEGIN}\nnew\n### part\n{report.END}\nafter\n'
     with pytest.raises(ValueError, match='expected the markers'):
         report.between_markers('none', 'new')
 
