@@ -20,6 +20,7 @@ from mmaction_emim.models.backbones import EMIMUniFormer
 from mmaction_emim.models.motion import EMIMAttention
 
 OURS = 'EMIM and global (SDPA)'
+UPSTREAM = "all global (MMAction2's)"
 
 
 class NoAttention(nn.Module):
@@ -83,6 +84,9 @@ def main() -> None:
     parser.add_argument('--batch', type=int, help='default: 1 on the CPU, 8 on the GPU')
     parser.add_argument('--amp', action=argparse.BooleanOptionalAction, help='default: on the GPU')
     parser.add_argument('--channels-last', action='store_true')
+    parser.add_argument(
+        '--upstream', action=argparse.BooleanOptionalAction, default=True, help='the third row'
+    )
     parser.add_argument('--rounds', type=int, default=9)
     parser.add_argument('--seconds', type=float, default=180, help='limit of the rounds, about')
     parser.add_argument('--json', help='file for the raw times')
@@ -99,9 +103,11 @@ def main() -> None:
     networks = {
         OURS: ('LG', sdpa),
         'all global (SDPA)': ('G', sdpa),
-        "all global (MMAction2's)": ('G', {}),
+        UPSTREAM: ('G', {}),
         'no operator in EMIM blocks': ('LG', sdpa | {EMIMAttention: NoAttention}),
     }
+    if not args.upstream:
+        del networks[UPSTREAM]
     clip = torch.randn(args.batch, 3, args.frames, args.size, args.size, device=args.device)
     models = {name: network(args, *how) for name, how in networks.items()}
     steps = {name: step(model, clip, args) for name, model in models.items()}
