@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 from copy import deepcopy
 from functools import cache
 from pathlib import Path
@@ -245,7 +246,8 @@ class Runner:
                 dict(type='DumpResults', out_file_path=str(partial)),
             ]
             # In this process: starting one takes longer than 300 clips of 64 x 64 pixels.
-            EngineRunner.from_cfg(cfg).test()
+            with open(folder / 'test.log', 'w') as log, redirect_stdout(log):
+                EngineRunner.from_cfg(cfg).test()
             partial.rename(dump)
         return measure(load_dump(dump), shapes=run.data.name in DIFFICULTIES)
 
