@@ -16,7 +16,8 @@ class LayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
     """Few, named parameter groups, printed as a table.
 
     One-dimensional parameters (biases, and all of BatchNorm and LayerNorm) have no weight decay,
-    the others the optimizer's. ``paramwise_cfg`` may hold:
+    the others the optimizer's; of a sharded model (``AnyDeviceFSDP``) whole parameters are meant.
+    ``paramwise_cfg`` may hold:
 
     - ``rpb_decay_mult``: Factor on the weight decay of EMIM's relative position bias (``rpb``).
       0 (default) is what the authors list; 1 is what their released code does.
@@ -56,12 +57,13 @@ class LayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
         """Append the groups of ``module``, the whole model, to ``params``; frozen ones are left."""
         rate, decay = self.paramwise_cfg['layer_decay_rate'], self.base_wd or 0.0
         layers = _layers(module) if rate != 1 else {}
+        whole_ndims = getattr(module, 'whole_ndims', {})
         groups: dict[tuple, dict] = {}
         for name, parameter in module.named_parameters():
             if not parameter.requires_grad:
                 continue
             kind, mult = 'decay', 1.0
-            if parameter.ndim == 1:
+            if whole_ndims.get(name, parameter.ndim) == 1:
                 kind, mult = 'no_decay', 0.0
             elif name.split('.')[-1] == 'rpb':
                 kind, mult = 'rpb', self.paramwise_cfg['rpb_decay_mult']

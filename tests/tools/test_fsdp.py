@@ -4,6 +4,7 @@ import re
 import shutil
 
 import pytest
+import torch
 
 from ..conftest import ROOT
 from .test_train_and_test import CONFIG, free_port, overrides
@@ -11,25 +12,35 @@ from .test_train_and_test import CONFIG, free_port, overrides
 
 @pytest.mark.slow
 def test_sharded_is_as_replicated_and_resumes(run, motion_shapes, tmp_path):
-    def losses(name, work, epochs, *arguments):
-        """Of the last epoch, each step's; weights before a norm take noise, so no weights."""
+    def train(name, work, epochs, *arguments):
+        """Returns the log of the last epoch's gradient norms and losses, and its checkpoint."""
         config = tmp_path / f'{name}.py'
         bases = [str(ROOT / CONFIG), *([str(ROOT / 'configs/_base_/fsdp.py')] * (name == 'fsdp'))]
         config.write_text(f'_base_ = {bases}\n')
         command = ['-m', 'torch.distributed.run', '--nproc-per-node=2', '--master-port']
         command += [free_port(), 'tools/train.py', str(config), '--launcher', 'pytorch']
         options = ['--work-dir', str(work), *arguments, *overrides(motion_shapes, epochs, batch=8)]
-        done = run(*command, *options, 'randomness.seed=3', 'default_hooks.logger.interval=1')
+        options += ['randomness.seed=3', 'optim_wrapper.clip_grad.max_norm=0.1']
+        done = run(*command, *options, 'default_hooks.logger.interval=1')
         assert done.returncode == 0, done.stderr[-9000:]
-        assert (work / f'epoch_{epochs}.pth').is_file()
-        told = re.findall(rf'Epoch\(train\)\s+\[{epochs}\].* loss: ([\d.]+)', done.stdout)
-        assert len(told) == 3
-        return [float(loss) for loss in told]
+        pattern = rf'Epoch\(train\)\s+\[{epochs}\].* grad_norm: ([\d.]+)  loss: ([\d.]+)'
+        told = [float(x) for step in re.findall(pattern, done.stdout) for x in step]
+        assert len(told) == 6
+        return told, torch.load(work / f'epoch_{epochs}.pth', weights_only=True)
 
-    sharded = losses('fsdp', tmp_path / 'fsdp', 1)
-    assert sharded == pytest.approx(losses('ddp', tmp_path / 'ddp', 1), rel=1e-3)
-    unbroken = losses('fsdp', tmp_path / 'two', 2)
+    def averages(checkpoint):
+        """Of each parameter group: weight decay, and AdamW's means of the gradients."""
+        state, groups = (checkpoint['optimizer'][key] for key in ('state', 'param_groups'))
+        return [(g['weight_decay'], [state[p]['exp_avg'] for p in g['params']]) for g in groups]
+
+    told, sharded = train('fsdp', tmp_path / 'fsdp', 1)
+    expected, replicated = train('ddp', tmp_path / 'ddp', 1)
+    assert told == pytest.approx(expected, rel=1e-3)
+    torch.testing.assert_close(averages(sharded), averages(replicated), rtol=1e-2, atol=1e-5)
+
+    _, unbroken = train('fsdp', tmp_path / 'two', 2)
     shutil.copytree(tmp_path / 'fsdp', tmp_path / 'resumed')
     (tmp_path / 'resumed' / 'last_checkpoint').write_text(str(tmp_path / 'resumed/epoch_1.pth'))
-    resumed = losses('fsdp', tmp_path / 'resumed', 2, '--resume')
-    assert resumed == pytest.approx(unbroken, rel=1e-3)
+    _, resumed = train('fsdp', tmp_path / 'resumed', 2, '--resume')
+    ours, theirs = ((c['state_dict'], averages(c)) for c in (resumed, unbroken))
+    torch.testing.assert_close(ours, theirs, rtol=0, atol=0)
