@@ -9,6 +9,7 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from torch import Tensor, nn
 from torch._subclasses import FakeTensorMode
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from mmaction_emim.models.motion import EMIMAttention
@@ -17,19 +18,28 @@ DOWNLOADS = dict(pretrained=None, pretrained2d=False, clip_pretrained=False)
 
 
 def input_shape(cfg: Config) -> tuple[int, int, int]:
-    """(T, H, W) of one view, from the config's test pipeline; 224 x 224 where nothing crops.
+    """(T, H, W) of one view, from the config's test pipeline; 224 x 224 where it says no size.
 
     Raises:
         ValueError: No step of the pipeline says how many frames a clip has.
     """
-    T, size = 0, 224
+    T = 0
     for step in cfg.test_dataloader.dataset.pipeline:
         T = T or step.get('clip_len', 0) * (step.get('num_clips', 1) if _is_2d(cfg.model) else 1)
-        size = step.get('crop_size', size)
     if not T:
         raise ValueError('test_dataloader.dataset.pipeline: no step has clip_len; give --shape')
-    H, W = (size, size) if isinstance(size, int) else size
-    return T, H, W
+    return T, *(frame_size(cfg) or (224, 224))
+
+
+def frame_size(cfg: Config) -> tuple[int, int] | None:
+    """(H, W) that the config's test pipeline gives to all clips; None: as they are."""
+    size = None
+    for step in cfg.test_dataloader.dataset.pipeline:
+        if step.type == 'Resize' and not step.get('keep_ratio', True):
+            size = step.scale[1], step.scale[0]
+        if 'crop_size' in step:
+            size = (step.crop_size,) * 2 if isinstance(step.crop_size, int) else step.crop_size
+    return size
 
 
 def complexity(model_cfg: dict, shape: tuple[int, int, int], run: bool = False) -> tuple[int, int]:
@@ -54,6 +64,8 @@ def complexity(model_cfg: dict, shape: tuple[int, int, int], run: bool = False) 
     clip = (1, T, 3, H, W) if _is_2d(model_cfg) else (1, 1, 3, T, H, W)
     with ExitStack() as stack:
         stack.enter_context(torch.no_grad())
+        # FlopCounterMode does not know the CPU's fused kernel.
+        stack.enter_context(sdpa_kernel(SDPBackend.MATH))
         if not run:
             stack.enter_context(FakeTensorMode(allow_non_fake_inputs=True))
         windows = stack.enter_context(count_windows(model))

@@ -4,7 +4,7 @@ import re
 
 from mmengine.config import Config
 
-from .complexity import complexity, input_shape
+from .complexity import complexity, frame_size, input_shape
 
 DATA = {
     'sthv1': 'Something-Something V1',
@@ -56,7 +56,8 @@ def describe_test(cfg: Config) -> str:
     """One line for the log of a test."""
     clips, crops = test_views(cfg)
     T, H, W = input_shape(cfg)
+    view = f'{T} x {H} x {W}' if frame_size(cfg) else f'{T} whole frames'
     return (
-        f'test on {data_name(cfg)}: {clips} x {crops} views (clips x crops) of {T} x {H} x {W}; '
+        f'test on {data_name(cfg)}: {clips} x {crops} views (clips x crops) of {view}; '
         f'{averaging(cfg)} (model.cls_head.average_clips)'
     )

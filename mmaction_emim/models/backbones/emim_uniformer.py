@@ -10,7 +10,8 @@ from inspect import signature
 from typing import Any
 
 import torch
-from mmaction.models.backbones.uniformer import SABlock, UniFormer
+import torch.nn.functional as F
+from mmaction.models.backbones.uniformer import Attention, SABlock, UniFormer
 from mmaction.registry import MODELS
 from mmengine.model import BaseModule
 from torch import Tensor, nn
@@ -25,6 +26,31 @@ ARCHS = {
     'small': dict(depth=[3, 4, 8, 3], embed_dim=[64, 128, 320, 512], head_dim=64),
     'base': dict(depth=[5, 8, 20, 7], embed_dim=[64, 128, 320, 512], head_dim=64),
 }
+
+
+class GlobalAttention(BaseModule):
+    """UniFormer's attention of all tokens, fused: no matrix of all pairs is written or kept.
+
+    Args:
+        attn: The attention to take the layers from.
+    """
+
+    def __init__(self, attn: Attention) -> None:
+        super().__init__()
+        self.num_heads = attn.num_heads
+        self.scale = attn.scale
+        self.qkv = attn.qkv
+        self.attn_drop = attn.attn_drop
+        self.proj = attn.proj
+        self.proj_drop = attn.proj_drop
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, N, C) -> (B, N, C)."""
+        qkv = self.qkv(x).unflatten(-1, (3, self.num_heads, -1))
+        q, k, v = qkv.permute(2, 0, 3, 1, 4)  # (B, heads, N, d)
+        dropout = self.attn_drop.p if self.training else 0.0
+        x = F.scaled_dot_product_attention(q, k, v, dropout_p=dropout, scale=self.scale)
+        return self.proj_drop(self.proj(x.transpose(1, 2).flatten(2)))
 
 
 class EMIMBlock(BaseModule):
@@ -163,6 +189,8 @@ class EMIMUniFormer(UniFormer):
                         match_init=match_init,
                     )
                     stage[i] = EMIMBlock(block, attn)
+                else:
+                    block.attn = GlobalAttention(block.attn)
         _recompute(self, with_cp)
         compat.before_loading(self, adapt_to_backbone)
         if channels_last:

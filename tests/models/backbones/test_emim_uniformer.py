@@ -47,7 +47,16 @@ def test_all_global_is_upstreams_uniformer():
         block.norm1.eps = block.norm2.eps = 1e-6
     x = torch.randn(1, 3, 4, 32, 32)
     with torch.no_grad():
-        assert torch.equal(ours(x), upstream(x))
+        torch.testing.assert_close(ours(x), upstream(x), rtol=1e-4, atol=1e-5)  # float32 sum order
+
+
+def test_global_attention_drops_in_training_alone():
+    network = EMIMUniFormer(**TINY, alternation='G', attn_drop_rate=0.5, drop_path_rate=0.0)
+    block = network.blocks3[0]
+    x = torch.randn(1, 64, 2, 4, 4)
+    assert not torch.equal(block(x), block(x))
+    block.eval()
+    assert torch.equal(block(x), block(x))
 
 
 @pytest.mark.parametrize('stride, frames', [(1, 5), (2, 3)])
