@@ -51,7 +51,7 @@ test_evaluator = dict(type='CheckedAccMetric')
 val_dataloader = val_evaluator = val_cfg = None  # arms are tested once, after the last step
 
 train_cfg = dict(max_epochs=9)
-optim_wrapper = dict(optimizer=dict(lr=3e-3), clip_grad=dict(max_norm=5.0))
+optim_wrapper = dict(optimizer=dict(lr=1e-3), clip_grad=dict(max_norm=5.0))
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, by_epoch=False, end=113),
     dict(type='CosineAnnealingLR', eta_min=1e-5, by_epoch=False, begin=113, end=1017, T_max=904),

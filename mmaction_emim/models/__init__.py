@@ -7,7 +7,7 @@ if find_spec('mmaction') is not None:
 
     from mmaction_emim import compat
 
-    from .backbones import EMIMUniFormer
+    from .backbones import EMIMUniFormer, ShallowResNetTSM
     from .motion import (
         AlignmentGuidedTemporalAttention,
         EMIMAblation,
@@ -25,6 +25,7 @@ if find_spec('mmaction') is not None:
         'EMIMUniFormer',
         'MotionAwareAttention',
         'MotionBackbone',
+        'ShallowResNetTSM',
     ]
 
     for module in (

@@ -1,5 +1,6 @@
 """The study through the real tools: trains, tests, tells, and repeats nothing."""
 
+import fcntl
 import json
 
 import pytest
@@ -36,6 +37,11 @@ def test_two_arms_from_nothing_to_the_tables(run, tmp_path):
         name: result['tests'] for name, result in by_arm.items()
     }
 
+    with open(folder / 'lock') as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        busy = run(TOOL, *small, '--arms', 'resnet18/tsm')
+    assert busy.returncode == 1 and f'{folder}: a study, or a training it left' in busy.stdout
+
     (folder / 'config.py').write_text('')
     other = run(TOOL, *small, '--arms', 'resnet18/tsm')
     assert other.returncode == 1
@@ -45,6 +51,8 @@ def test_two_arms_from_nothing_to_the_tables(run, tmp_path):
 def test_bad_arguments_and_absent_data_are_told(run, tmp_path):
     done = run(TOOL, '--arms', 'x', '--out', str(tmp_path))
     assert done.returncode == 1 and "--arms: 'x' matches none of" in done.stderr.splitlines()[-1]
+    done = run(TOOL, '--lr', '0', '--out', str(tmp_path))
+    assert done.returncode == 2 and '--lr must be above 1e-05' in done.stderr
     done = run(TOOL, '--data', 'digits', '--out', str(tmp_path))
     assert 'digits: skipped, no --real-data' in done.stdout
     assert done.stderr.splitlines()[-1] == 'error: no data set is there to run on'

@@ -61,6 +61,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--arms', nargs='+', help="patterns of network/arm, such as 'vit-tiny/*'")
     parser.add_argument('--seeds', type=int, nargs='+')
     parser.add_argument('--steps', type=int, help='of training, rounded to whole epochs')
+    parser.add_argument('--lr', type=float, help="learning rate, instead of the network's")
     parser.add_argument('--data', nargs='+', choices=NAMES)
     parser.add_argument('--real-data', type=Path, help=f'folder that holds {", ".join(REAL)}')
     parser.add_argument('--clips', type=int, default=150, help='training clips a class')
@@ -71,6 +72,8 @@ def parse_args() -> argparse.Namespace:
     for name in ('steps', 'clips', 'jobs'):
         if getattr(args, name) is not None and getattr(args, name) < 1:
             parser.error(f'--{name} must be 1 or more, got {getattr(args, name)}')
+    if args.lr is not None and not args.lr > 1e-5:
+        parser.error(f'--lr must be above 1e-05, where the schedule ends, got {args.lr:g}')
     budget = BUDGETS[args.budget]
     for name in ('seeds', 'steps', 'data'):
         if getattr(args, name) is None:
@@ -106,9 +109,11 @@ def runs_of(args: argparse.Namespace) -> list[Run]:
     arms = choose(args.arms or BUDGETS[args.budget].arms)
     found = data_sets(args)
     clean = DIFFICULTIES[0]
-    long = motion_shapes(LONG, args.folder, ROOT, args.clips) if clean in args.data else None
+    # Another learning rate is asked about accuracy alone.
+    wanted = clean in args.data and args.lr is None
+    long = motion_shapes(LONG, args.folder, ROOT, args.clips) if wanted else None
     return [
-        Run(arm, data, seed, args.steps, long if data.name == clean else None)
+        Run(arm, data, seed, args.steps, long if data.name == clean else None, args.lr)
         for seed in args.seeds
         for data in found
         for arm in arms

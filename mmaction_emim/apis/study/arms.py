@@ -145,7 +145,7 @@ def transformer_arms(network: str) -> list[Arm]:
 
 
 # Both before layers of 64 channels on an 8 x 8 grid.
-RESNET_LAYERS = dict(mode='insert', layers=['layer1.1.conv1', 'layer2.0.conv1'])
+RESNET_LAYERS = dict(mode='insert', layers=['layer1.1.conv1', 'layer2.0.conv1'], zero_init=False)
 TSM = dict(backbone=dict(is_shift=True))
 
 

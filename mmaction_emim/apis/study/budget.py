@@ -1,4 +1,4 @@
-"""Every arm of a network has the reference's number of parameters, by the width of its FFNs."""
+"""Every arm of a network has the reference's number of parameters, by a width inside its blocks."""
 
 from mmaction.registry import MODELS
 from mmengine.config import ConfigDict
@@ -6,7 +6,8 @@ from mmengine.config import ConfigDict
 from mmaction_emim.models.motion import EMIMAblation
 
 TOLERANCE = 0.02
-STEP = 1 / 32  # of mlp_ratio: every width of the study is a multiple of 32
+RATIOS = ('mlp_ratio', 'last_ratio')  # arguments of backbones that set such a width
+STEP = 1 / 32  # of a ratio: every width of the study is a multiple of 32
 
 
 def num_parameters(model: dict) -> int:
@@ -17,7 +18,7 @@ def num_parameters(model: dict) -> int:
 
 
 def fit(model: ConfigDict, target: int) -> int:
-    """Set ``mlp_ratio`` of the config's backbone, where it has one, to come close to a number.
+    """Set the ratio that the config's backbone has, one of RATIOS, to come close to a number.
 
     Args:
         model: Config of a recognizer; changed in place.
@@ -32,14 +33,12 @@ def fit(model: ConfigDict, target: int) -> int:
     backbone = model.backbone
     while 'backbone' in backbone:  # MotionBackbone's
         backbone = backbone.backbone
+    (name,) = (name for name in RATIOS if name in backbone)
+    ratio, count = backbone[name], num_parameters(model)
+    backbone[name] = ratio + 1
+    slope = num_parameters(model) - count  # the number is linear in the ratio
+    backbone[name] = max(ratio + round((target - count) / slope / STEP) * STEP, STEP)
     count = num_parameters(model)
-    if 'mlp_ratio' in backbone:
-        ratio = backbone.mlp_ratio
-        backbone.mlp_ratio = ratio + 1
-        slope = num_parameters(model) - count  # the number is linear in the ratio
-        steps = round((target - count) / slope / STEP)
-        backbone.mlp_ratio = max(ratio + steps * STEP, STEP)
-        count = num_parameters(model)
     if abs(count - target) > TOLERANCE * target:
         raise ValueError(
             f'{backbone.type}: {count:,} parameters, more than {TOLERANCE:.0%} from {target:,}'

@@ -13,21 +13,22 @@ from mmaction_emim.apis.study.data import CONTROLS, FORWARD, NAMES, SHIFTS
 BEGIN, END = '<!-- results: begin -->', '<!-- results: end -->'
 NEAR = 0.05  # "near": within this of the other arm
 Result = dict[str, Any]  # of a run, as runs.py writes it
-Key = tuple[str, str, int, str]  # data, network, steps, arm
+Panel = tuple[str, str, int, float]  # data, network, steps, learning rate or 0: the network's
+Key = tuple[str, str, int, float, str]  # the same, arm
 Groups = dict[Key, list[Result]]
 
 
 def group(results: Iterable[Result]) -> Groups:
-    """Runs by data set, network, steps and arm, in the order of the tables."""
+    """Runs by data set, network, steps, learning rate and arm, in the order of the tables."""
     arms = [(arm.network, arm.name) for arm in ARMS]
     groups: Groups = {}
     for result in results:
-        key = result['data'], result['network'], result['steps'], result['arm']
-        groups.setdefault(key, []).append(result)
+        panel = result['data'], result['network'], result['steps'], result.get('lr') or 0.0
+        groups.setdefault((*panel, result['arm']), []).append(result)
 
-    def place(key: Key) -> tuple[int, ...]:
-        data, network, steps, arm = key
-        return NAMES.index(data), NETWORKS.index(network), steps, arms.index((network, arm))
+    def place(key: Key) -> tuple[float, ...]:
+        data, network, steps, lr, arm = key
+        return NAMES.index(data), NETWORKS.index(network), steps, lr, arms.index((network, arm))
 
     order = sorted(groups, key=place)
     return {key: sorted(groups[key], key=lambda r: r['seed']) for key in order}
@@ -108,25 +109,29 @@ def _has(runs: Sequence[Result], test: str) -> bool:
     return bool(accuracy(runs, test))
 
 
-def _panels(groups: Groups) -> list[tuple[str, str, int]]:
-    """Data, network and steps of each table."""
-    return list(dict.fromkeys(key[:3] for key in groups))
+def _panels(groups: Groups) -> list[Panel]:
+    """Each has a table."""
+    return list(dict.fromkeys(key[:4] for key in groups))
 
 
-def _accuracies(groups: Groups, panel: tuple[str, str, int]) -> str:
-    rows = [_accuracy_row(groups, key) for key in groups if key[:3] == panel]
+def _training(steps: int, lr: float) -> str:
+    return f'{steps} steps' + (f', learning rate {lr:g}' if lr else '')
+
+
+def _accuracies(groups: Groups, panel: Panel) -> str:
+    rows = [_accuracy_row(groups, key) for key in groups if key[:4] == panel]
     titles = ('arm', 'top-1', 'lowest', 'highest', 'seeds', 'left chance at step', 'parameters')
     table = _table((*titles, 'clips', 'expected', 'as expected'), rows)
-    data, network, steps = panel
-    return f'\n## {data}, {network}, {steps} steps\n\n{table}'
+    data, network, *training = panel
+    return f'\n## {data}, {network}, {_training(*training)}\n\n{table}'
 
 
 def _accuracy_row(groups: Groups, key: Key) -> tuple:
-    data, network, steps, name = key
-    arm = next(arm for arm in ARMS if (arm.network, arm.name) == (network, name))
+    *panel, name = key
+    arm = next(arm for arm in ARMS if (arm.network, arm.name) == (panel[1], name))
     runs = groups[key]
     values = accuracy(runs)
-    other = accuracy(groups.get((data, network, steps, arm.other), []))
+    other = accuracy(groups.get((*panel, arm.other), []))
     told = runs[0]
     clips, shapes = told['tests'][FORWARD.name]['clips'], 'mirrored' in told['tests'][FORWARD.name]
     # Real clips give much away in a single frame: there nothing was expected of it.
@@ -144,8 +149,8 @@ def _accuracy_row(groups: Groups, key: Key) -> tuple:
 
 
 def _told(key: Key) -> str:
-    data, network, steps, arm = key
-    return f'{data} {network} {arm}, {steps} steps'
+    data, network, *training, arm = key
+    return f'{data} {network} {arm}, {_training(*training)}'
 
 
 def _controls(groups: Groups, keys: Sequence[Key]) -> str:
@@ -233,10 +238,10 @@ def plot(results: Iterable[Result], path: Path) -> None:
 
     groups = group(results)
     panels = _panels(groups)
-    most = max(sum(key[:3] == panel for key in groups) for panel in panels)
+    most = max(sum(key[:4] == panel for key in groups) for panel in panels)
     figure = Figure(figsize=(4.5 * len(panels), 1.5 + 0.28 * most), layout='constrained')
     for axes, panel in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
-        names = [key[3] for key in groups if key[:3] == panel]
+        names = [key[4] for key in groups if key[:4] == panel]
         for y, name in enumerate(names):
             values = accuracy(groups[*panel, name])
             colour = 'tab:red' if name == REFERENCE else 'tab:blue'
@@ -244,8 +249,8 @@ def plot(results: Iterable[Result], path: Path) -> None:
             axes.scatter([mean(values)], [y], marker='|', s=160, color=colour)
         axes.set_yticks(range(len(names)), names)
         axes.invert_yaxis()
-        data, network, steps = panel
-        title = f'{network}, {data}, {steps} steps'
+        data, network, *training = panel
+        title = f'{network}, {data}, {_training(*training)}'
         axes.set(title=title, xlabel='test top-1', xlim=(0, 1))
         axes.grid(axis='x', alpha=0.3)
     figure.savefig(path, dpi=120)

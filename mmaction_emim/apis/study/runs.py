@@ -1,13 +1,14 @@
 """One run of the study: an arm, a data set and a seed; trained, tested, and never done twice."""
 
+import fcntl
 import json
 import math
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
-from contextlib import redirect_stdout
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
 from copy import deepcopy
 from functools import cache
 from pathlib import Path
@@ -36,6 +37,7 @@ class Run(NamedTuple):
         data: Data set of training and test.
         steps: Of training; whole epochs are trained, at least one.
         long: The long test clips; None: no test but ``forward``.
+        lr: Peak of the learning rate; None: the network's.
     """
 
     arm: Arm
@@ -43,6 +45,7 @@ class Run(NamedTuple):
     seed: int
     steps: int
     long: Data | None = None
+    lr: float | None = None
 
     @property
     def epochs(self) -> int:
@@ -51,7 +54,8 @@ class Run(NamedTuple):
     @property
     def name(self) -> str:
         steps = self.epochs * self.data.steps_per_epoch
-        return f'{self.data.name}/{self.arm.key}/{steps}steps/seed{self.seed}'
+        rate = f'-lr{self.lr:g}' if self.lr else ''
+        return f'{self.data.name}/{self.arm.key}/{steps}steps{rate}/seed{self.seed}'
 
     @property
     def tests(self) -> list[Test]:
@@ -87,6 +91,8 @@ def compose(run: Run, root: Path) -> Config:
     cfg.train_cfg.max_epochs = run.epochs
     cfg.param_scheduler[0].end = cfg.param_scheduler[1].begin = warm_up
     cfg.param_scheduler[1].update(end=max(steps, warm_up + 1), T_max=max(steps - warm_up, 1))
+    if run.lr:
+        cfg.optim_wrapper.optimizer.lr = run.lr
     cfg.default_hooks.checkpoint.interval = max(run.epochs // 3, 1)
     cfg.study.update(steps=steps)
     return cfg
@@ -163,6 +169,17 @@ def left_chance(folder: Path, num_classes: int) -> int | None:
     return min((line['step'] for line in lines if line.get('loss', low) < low), default=None)
 
 
+@contextmanager
+def locked(path: Path) -> Iterator[int]:
+    """Holds the lock and yields its descriptor; processes that inherit that hold the lock too."""
+    with open(path, 'w') as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise RuntimeError(f'{path.parent}: a study, or a training it left, is at it') from None
+        yield file.fileno()
+
+
 class Runner:
     """Carries out runs in a folder.
 
@@ -191,9 +208,15 @@ class Runner:
 
         Raises:
             ValueError: The folder holds a run of another config.
-            RuntimeError: A command failed; the message is its last line.
+            RuntimeError: A command failed; the message is its last line. Or another study, perhaps
+                one that was killed and left its training, is at this run.
         """
         folder = self.result_path(run).parent
+        folder.mkdir(parents=True, exist_ok=True)
+        with locked(folder / 'lock') as lock:
+            return self._carry_out(run, folder, lock)
+
+    def _carry_out(self, run: Run, folder: Path, lock: int) -> dict[str, Any]:
         cfg = compose(run, self.root)
         path = folder / 'config.py'
         if path.exists() and path.read_text() != cfg.pretty_text:
@@ -203,12 +226,13 @@ class Runner:
         write_text(path, cfg.pretty_text)
         if (result := self.done(run)) is not None:
             return result
-        checkpoint = self._train(run, path)
+        checkpoint = self._train(run, path, lock)
         result = dict(
             data=run.data.name,
             network=run.arm.network,
             arm=run.arm.name,
             seed=run.seed,
+            lr=run.lr,
             **cfg.study,
             device=torch.cuda.get_device_name() if torch.cuda.is_available() else 'cpu',
             train_seconds=float((folder / 'done').read_text()),
@@ -220,14 +244,14 @@ class Runner:
         write_text(folder / 'result.json', json.dumps(result))
         return result
 
-    def _train(self, run: Run, config: Path) -> Path:
+    def _train(self, run: Run, config: Path, lock: int) -> Path:
         folder, work = config.parent, config.parent / 'train'
         last = work / 'last_checkpoint'
         if not (folder / 'done').exists():
             start = time.time()
             resume = ['--resume'] if last.exists() else []
             arguments = [config, '--work-dir', work, '--seed', run.seed, *resume]
-            self._command(folder / 'train.log', 'tools/train.py', *arguments)
+            self._command(folder / 'train.log', lock, 'tools/train.py', *arguments)
             write_text(folder / 'done', f'{time.time() - start:.1f}')
         return Path(last.read_text().strip())
 
@@ -241,6 +265,8 @@ class Runner:
             cfg.merge_from_dict(
                 dict(work_dir=str(folder), load_from=str(checkpoint), log_level='ERROR')
             )
+            # A worker that outlives its test takes 5 s to end, within the next test.
+            cfg.test_dataloader.persistent_workers = False
             cfg.test_evaluator = [
                 cfg.test_evaluator,
                 dict(type='DumpResults', out_file_path=str(partial)),
@@ -251,7 +277,7 @@ class Runner:
             partial.rename(dump)
         return measure(load_dump(dump), shapes=run.data.name in DIFFICULTIES)
 
-    def _command(self, log: Path, *command: Any) -> None:
+    def _command(self, log: Path, lock: int, *command: Any) -> None:
         with open(log, 'a') as output:
             code = subprocess.run(
                 [sys.executable, *map(str, command)],
@@ -260,6 +286,7 @@ class Runner:
                 stdout=output,
                 stderr=output,
                 check=False,
+                pass_fds=[lock],  # held as long as the command lives, whatever becomes of us
             ).returncode
         if code:
             lines = [line for line in log.read_text().splitlines() if line.strip()]

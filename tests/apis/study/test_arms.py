@@ -65,6 +65,14 @@ def test_a_run_has_the_steps_and_the_order_that_are_asked_for(data, root):
         assert loader.dataset.data_root == str(data.root)
 
 
+def test_a_run_with_another_learning_rate_has_it_and_stands_apart(data, root):
+    (arm,) = choose(['uniformer-tiny/global'])
+    run = Run(arm, data, 0, 9, lr=3e-3)
+    assert compose(run, root).optim_wrapper.optimizer.lr == 3e-3
+    assert run.name == 'clean/uniformer-tiny/global/9steps-lr0.003/seed0'
+    assert compose(run._replace(lr=None), root).optim_wrapper.optimizer.lr == 1e-3
+
+
 def test_steps_are_of_the_protocols_batch(root):
     assert Config.fromfile(root / 'configs/study/protocol.py').train_dataloader.batch_size == BATCH
 

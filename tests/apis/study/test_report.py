@@ -38,6 +38,12 @@ def test_accuracies_have_mean_spread_seeds_and_a_verdict():
     assert 'Controls' not in after and 'affinity sees' not in after
 
 
+def test_another_learning_rate_has_a_table_of_its_own():
+    text = report.markdown([made('emim', 0, 0.8, lr=None), made('emim', 0, 0.4, lr=1e-3)], '')
+    first, other = text.split('## clean, vit-tiny, 5 steps, learning rate 0.001')
+    assert cells(first, 'emim')[1] == '0.800' and cells(other, 'emim')[1] == '0.400'
+
+
 def test_controls_generalisation_and_flow_have_their_tables():
     other = dict(top1=0.3, clips=300, mirrored=0.6, still=0.05)
     tests = {name: other for name in ('reversed', 'shuffled', 'static', 'speed x2')}
