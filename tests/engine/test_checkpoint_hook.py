@@ -1,3 +1,5 @@
+from uuid import uuid4
+
 import pytest
 import torch
 from mmengine.config import Config
@@ -9,6 +11,8 @@ def runner(root, tmp_path, classes):
     init_default_scope('mmaction')
     cfg = Config.fromfile(root / 'configs' / '_base_' / 'default_runtime.py')
     cfg.work_dir, cfg.log_level = str(tmp_path / 'work'), 'WARNING'
+    # Its visualizer is kept by name, and with it the folder, which pytest has deleted.
+    cfg.experiment_name = str(uuid4())
     cfg.model = dict(
         type='Recognizer3D',
         backbone=dict(type='EMIMUniFormer', depth=[1, 1, 2, 1], embed_dim=[8, 16, 64, 64]),

@@ -40,7 +40,7 @@ class Arm(NamedTuple):
 
 def emim(**options: Any) -> dict[str, Any]:
     """EMIM as configs/emim_motionshapes.py trains it from scratch."""
-    return dict(type='EMIMAttention', match_init=True, **options)
+    return dict(type='EMIMAttention', **{'match_init': True, **options})
 
 
 def ablation(**options: Any) -> dict[str, Any]:
@@ -105,6 +105,10 @@ def transformer_arms(network: str) -> list[Arm]:
         arm(
             'no-zero-init', 'near', 'emim', 'training from scratch has nothing to preserve',
             ablation(zero_init=False),
+        ),
+        arm(
+            'no-match-init', 'below', 'emim', 'the affinity is no likeness at first',
+            emim(match_init=False),
         ),
         *(
             arm(f'window-{w}', 'near', 'emim', why, emim(window=w))
