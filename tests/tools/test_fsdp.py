@@ -44,3 +44,5 @@ def test_sharded_is_as_replicated_and_resumes(run, motion_shapes, tmp_path):
     _, resumed = train('fsdp', tmp_path / 'resumed', 2, '--resume')
     ours, theirs = ((c['state_dict'], averages(c)) for c in (resumed, unbroken))
     torch.testing.assert_close(ours, theirs, rtol=0, atol=0)
+    base_lr = [c['optimizer']['base_param_settings']['lr'] for c in (resumed, unbroken)]
+    assert base_lr[0] == base_lr[1]
