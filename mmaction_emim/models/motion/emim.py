@@ -88,10 +88,14 @@ class EMIMAttention(nn.Module):
         nn.init.zeros_(self.motion_conv[2].weight)
         nn.init.zeros_(self.motion_conv[2].bias)
         if self.match_init:
-            with torch.no_grad():
-                for parameter in self.qkv.parameters():
-                    q, k, _ = parameter.chunk(3)
-                    k.copy_(q)
+            self.match_keys()
+
+    @torch.no_grad()
+    def match_keys(self) -> None:
+        """Give the keys the queries' weights."""
+        for parameter in self.qkv.parameters():
+            q, k, _ = parameter.chunk(3)
+            k.copy_(q)
 
     def start_as_identity(self) -> None:
         """Make the answer zero until trained, so that a residual branch adds nothing."""

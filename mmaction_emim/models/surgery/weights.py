@@ -43,6 +43,8 @@ def carry_over(attention: nn.Module, module: nn.Module) -> None:
     weights |= {name: weight for name, (weight, _) in fused_names(weights).items()}
     own = module.state_dict()
     module.load_state_dict({name: weights[name] for name in own if name in weights}, strict=False)
+    if getattr(module, 'match_init', False):
+        module.match_keys()  # not every family calls init_weights of its layers later
 
 
 @dataclass

@@ -6,6 +6,8 @@ import io
 import pytest
 import torch
 
+from mmaction_emim.models.motion import EMIMAttention
+
 from .conftest import MOTION, TRANSFORMERS, ZOO
 
 INSERTS = [(family, motion, 'insert') for family in ZOO for motion in MOTION]
@@ -104,3 +106,15 @@ def test_identity_survives_init_weights(plain, swapped, clip, family):
     original.load_state_dict(ours.state_dict(), strict=False)
     with torch.no_grad():
         assert same(ours(clip(family)), original(clip(family)))
+
+
+@pytest.mark.parametrize('family', TRANSFORMERS)
+def test_keys_match_in_place_of_attention(swapped, family, monkeypatch):
+    monkeypatch.setitem(MOTION['EMIM'], 'match_init', True)
+    ours = swapped(family, 'EMIM', 'replace')
+    ours.init_weights()
+    modules = [m for m in ours.modules() if isinstance(m, EMIMAttention)]
+    assert modules
+    for module in modules:
+        q, k, _ = module.qkv.weight.chunk(3)
+        assert torch.equal(q, k)
