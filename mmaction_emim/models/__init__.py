@@ -12,6 +12,7 @@ if find_spec('mmaction') is not None:
         AlignmentGuidedTemporalAttention,
         EMIMAblation,
         EMIMAttention,
+        JointAttention,
         MotionAwareAttention,
     )
     from .necks import EMIMNeck
@@ -23,6 +24,7 @@ if find_spec('mmaction') is not None:
         'EMIMAttention',
         'EMIMNeck',
         'EMIMUniFormer',
+        'JointAttention',
         'MotionAwareAttention',
         'MotionBackbone',
         'ShallowResNetTSM',
@@ -32,6 +34,7 @@ if find_spec('mmaction') is not None:
         AlignmentGuidedTemporalAttention,
         EMIMAblation,
         EMIMAttention,
+        JointAttention,
         MotionAwareAttention,
     ):
         MODELS.register_module(module=module, force=True)

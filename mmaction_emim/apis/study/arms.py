@@ -110,6 +110,10 @@ def transformer_arms(network: str) -> list[Arm]:
             'no-match-init', 'below', 'emim', 'the affinity is no likeness at first',
             emim(match_init=False),
         ),
+        arm(
+            'global-match-init', 'above', 'global', 'a likeness from the first step serves it too',
+            dict(type='JointAttention', match_init=True),
+        ),
         *(
             arm(f'window-{w}', 'near', 'emim', why, emim(window=w))
             for w, why in (

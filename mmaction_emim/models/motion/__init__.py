@@ -9,11 +9,13 @@ without it.
 from .ablation import EMIMAblation
 from .ata import AlignmentGuidedTemporalAttention
 from .emim import EMIMAttention
+from .joint import JointAttention
 from .m2a import MotionAwareAttention
 
 __all__ = [
     'AlignmentGuidedTemporalAttention',
     'EMIMAblation',
     'EMIMAttention',
+    'JointAttention',
     'MotionAwareAttention',
 ]

@@ -16,6 +16,14 @@ class QuickGELU(nn.Module):
         return x * torch.sigmoid(1.702 * x)
 
 
+@torch.no_grad()
+def match_keys(qkv: nn.Linear) -> None:
+    """Give the keys the queries' weights."""
+    for parameter in qkv.parameters():
+        q, k, _ = parameter.chunk(3)
+        k.copy_(q)
+
+
 class EMIMAttention(nn.Module):
     """Explicit motion information mining, a drop-in for self-attention over video tokens.
 
@@ -88,14 +96,7 @@ class EMIMAttention(nn.Module):
         nn.init.zeros_(self.motion_conv[2].weight)
         nn.init.zeros_(self.motion_conv[2].bias)
         if self.match_init:
-            self.match_keys()
-
-    @torch.no_grad()
-    def match_keys(self) -> None:
-        """Give the keys the queries' weights."""
-        for parameter in self.qkv.parameters():
-            q, k, _ = parameter.chunk(3)
-            k.copy_(q)
+            match_keys(self.qkv)
 
     def start_as_identity(self) -> None:
         """Make the answer zero until trained, so that a residual branch adds nothing."""

@@ -7,6 +7,8 @@ import torch
 from mmengine.logging import print_log
 from torch import Tensor, nn
 
+from mmaction_emim.models.motion.emim import match_keys
+
 _RENAMED = {
     'in_proj_weight': 'qkv.weight',
     'in_proj_bias': 'qkv.bias',
@@ -44,7 +46,7 @@ def carry_over(attention: nn.Module, module: nn.Module) -> None:
     own = module.state_dict()
     module.load_state_dict({name: weights[name] for name in own if name in weights}, strict=False)
     if getattr(module, 'match_init', False):
-        module.match_keys()  # not every family calls init_weights of its layers later
+        match_keys(module.qkv)  # not every family calls init_weights of its layers later
 
 
 @dataclass

@@ -1,0 +1,63 @@
+"""Attention of all tokens of a clip, started as EMIM is: a control for studies of EMIM."""
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .emim import match_keys
+
+
+class JointAttention(nn.Module):
+    """Plain self-attention over space and time, a motion module only by its interface.
+
+    Args:
+        dim: Channels C of the tokens.
+        num_heads: Heads; divides ``dim``. Defaults to 8.
+        qkv_bias: Whether q, k and v have a bias. Defaults to True.
+        proj_drop: Dropout rate after the projection. Defaults to 0.
+        match_init: Whether keys start with the queries' weights, see :class:`EMIMAttention`.
+            Defaults to False.
+
+    Raises:
+        ValueError: ``num_heads`` does not divide ``dim``.
+    """
+
+    includes_input = False
+    over_time_only = False
+
+    def __init__(
+        self,
+        dim: int,
+        num_heads: int = 8,
+        qkv_bias: bool = True,
+        proj_drop: float = 0.0,
+        match_init: bool = False,
+    ) -> None:
+        super().__init__()
+        if num_heads < 1 or dim % num_heads:
+            raise ValueError(f'JointAttention: num_heads must divide dim={dim}, got {num_heads}')
+        self.num_heads = num_heads
+        self.match_init = match_init
+        self.qkv = nn.Linear(dim, dim * 3, bias=qkv_bias)
+        self.proj = nn.Linear(dim, dim)
+        self.proj_drop = nn.Dropout(proj_drop)
+        self.init_weights()
+
+    def init_weights(self) -> None:
+        """Match the keys (MMEngine calls this after a parent's init_cfg)."""
+        if self.match_init:
+            match_keys(self.qkv)
+
+    def start_as_identity(self) -> None:
+        """Make the answer zero until trained, so that a residual branch adds nothing."""
+        nn.init.zeros_(self.proj.weight)
+        nn.init.zeros_(self.proj.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, T, H, W, C) -> (B, T, H, W, C), any T, H and W."""
+        qkv = self.qkv(x).flatten(1, 3).unflatten(-1, (3, self.num_heads, -1))
+        q, k, v = qkv.permute(2, 0, 3, 1, 4)  # (B, heads, T*H*W, d)
+        out = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(x.shape)
+        return self.proj_drop(self.proj(out))
+
+    def extra_repr(self) -> str:
+        return f'num_heads={self.num_heads}'
