@@ -1,4 +1,5 @@
-"""The arms of the study, with the outcome expected of each, written before any run."""
+"""The arms of the study, with the outcome expected of each, written before its runs
+(docs/study.md names the exception)."""
 
 from fnmatch import fnmatchcase
 from typing import Any, NamedTuple

@@ -101,7 +101,7 @@ class EMIMUniFormer(UniFormer):
         spatial_stride: Of the stem, which cuts patches of that side. 4 (default) is UniFormer's;
             2 suits frames of half the size, since EMIM sees displacements of about a token.
         channels_last: Whether convolutions keep channels last, as tokens do, which saves
-            transposes; on a CPU a training step took a quarter less.
+            transposes; on a CPU a training step of the tiny network took a quarter less.
             Defaults to False.
         with_cp: Stages, from 1, whose activations are recomputed in the backward instead of kept.
             Defaults to none.
