@@ -41,19 +41,29 @@ def _exact(similarity: Tensor) -> Tensor:
 
 
 def _greedy(similarity: Tensor) -> Tensor:
-    taken = float('-inf')
-    left = similarity.clone()
-    rows = torch.arange(left.shape[-1], device=left.device)
-    column = torch.full_like(left[..., 0], -1, dtype=torch.long)
-    while (column < 0).any():
-        preferred = left.argmax(-1)  # (M, N): each row's column
-        mutual = (left.argmax(-2).gather(-1, preferred) == rows) & (column < 0)
-        column = torch.where(mutual, preferred, column)
-        left = left.masked_fill(mutual.unsqueeze(-1), taken)
-        # A column is gone once a row of this round has it.
-        gone = torch.zeros_like(preferred).scatter_add(-1, preferred, mutual.long()) > 0
-        left = left.masked_fill(gone.unsqueeze(-2), taken)
+    by_row, by_column = similarity, similarity.transpose(-2, -1).contiguous()  # (M, N, N)
+    best_column, best_row = by_row.argmax(-1), by_column.argmax(-1)  # (M, N)
+    row_left = torch.ones_like(best_column, dtype=torch.bool)
+    column_left = row_left.clone()
+    column = torch.full_like(best_column, -1)
+    rows = torch.arange(column.shape[-1], device=column.device)
+    while row_left.any():
+        mutual = row_left & (best_row.gather(-1, best_column) == rows)
+        column = torch.where(mutual, best_column, column)
+        row_left &= ~mutual
+        column_left[mutual.nonzero(as_tuple=True)[0], best_column[mutual]] = False
+        # Only those who lost what they preferred look again: most rounds pair a few.
+        stale = row_left & ~column_left.gather(-1, best_column)
+        best_column[stale] = _best(by_row, stale, column_left)
+        stale = column_left & ~row_left.gather(-1, best_row)
+        best_row[stale] = _best(by_column, stale, row_left)
     return column
+
+
+def _best(similarity: Tensor, of: Tensor, left: Tensor) -> Tensor:
+    """The most similar entry that is left, of the rows chosen by a mask, in its order."""
+    matrix = of.nonzero(as_tuple=True)[0]
+    return similarity[of].masked_fill(~left[matrix], float('-inf')).argmax(-1)
 
 
 @torch.no_grad()
