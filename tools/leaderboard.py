@@ -24,9 +24,8 @@ from pathlib import Path
 
 from mmengine.config import Config, DictAction
 
-from mmaction_emim.apis.command_line import run
-from mmaction_emim.apis.files import write_text
-from mmaction_emim.apis.leaderboard import (
+from mmaction_emim.evaluation.dump import load_dump
+from mmaction_emim.evaluation.leaderboard import (
     Entry,
     Row,
     csv_text,
@@ -36,7 +35,8 @@ from mmaction_emim.apis.leaderboard import (
     read_entries,
     read_published,
 )
-from mmaction_emim.evaluation.dump import load_dump
+from mmaction_emim.utils.command_line import run
+from mmaction_emim.utils.files import write_text
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -11,8 +11,6 @@ import mmaction_emim  # noqa: F401  closes upstream's gaps before anything of it
 import argparse
 from pathlib import Path
 
-from mmaction_emim.apis.command_line import run
-from mmaction_emim.apis.files import write_text
 from mmaction_emim.datasets.annotations import read_labels
 from mmaction_emim.evaluation.dump import load_dump
 from mmaction_emim.evaluation.submission import (
@@ -21,6 +19,8 @@ from mmaction_emim.evaluation.submission import (
     read_test_list,
     submission,
 )
+from mmaction_emim.utils.command_line import run
+from mmaction_emim.utils.files import write_text
 
 
 def main() -> None:

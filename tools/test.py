@@ -8,8 +8,8 @@ from pathlib import Path
 from mmengine.config import Config
 from mmengine.runner import Runner
 
-from mmaction_emim.apis.command_line import check_overrides, load_upstream_tool, run
-from mmaction_emim.apis.describe import describe_test
+from mmaction_emim.evaluation.protocol import describe_test
+from mmaction_emim.utils.command_line import check_overrides, load_upstream_tool, run
 
 
 def main() -> None:

@@ -7,7 +7,7 @@ from mmaction.registry import RUNNERS
 from mmengine.config import Config
 from mmengine.runner import Runner
 
-from mmaction_emim.apis.command_line import check_overrides, load_upstream_tool, run
+from mmaction_emim.utils.command_line import check_overrides, load_upstream_tool, run
 
 
 def main() -> None:

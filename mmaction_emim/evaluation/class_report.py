@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .motion_groups import motion_groups, opposites
+from mmaction_emim.datasets.motion_groups import motion_groups, opposites
 
 
 class ClassReport:

@@ -9,10 +9,10 @@ import mmaction_emim  # noqa: F401  closes upstream's gaps before anything of it
 import argparse
 from pathlib import Path
 
-from mmaction_emim.apis.command_line import run
 from mmaction_emim.datasets.annotations import read_labels
 from mmaction_emim.evaluation.class_report import report_on
 from mmaction_emim.evaluation.dump import load_dump
+from mmaction_emim.utils.command_line import run
 
 
 def main() -> None:

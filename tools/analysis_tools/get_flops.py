@@ -7,8 +7,8 @@ import argparse
 
 from mmengine.config import Config, DictAction
 
-from mmaction_emim.apis.command_line import check_overrides, run
 from mmaction_emim.apis.complexity import complexity, input_shape
+from mmaction_emim.utils.command_line import check_overrides, run
 
 
 def main() -> None:

@@ -27,13 +27,13 @@ import torch
 from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
 
-from mmaction_emim.apis.command_line import run
-from mmaction_emim.apis.files import write_text
 from mmaction_emim.apis.study import report
 from mmaction_emim.apis.study.arms import SMALL, choose
 from mmaction_emim.apis.study.data import LONG, NAMES, REAL, Data, motion_shapes, real_clips
 from mmaction_emim.apis.study.runs import Run, Runner
 from mmaction_emim.datasets.motion_shapes import DIFFICULTIES
+from mmaction_emim.utils.command_line import run
+from mmaction_emim.utils.files import write_text
 
 ROOT = Path(__file__).resolve().parents[2]
 

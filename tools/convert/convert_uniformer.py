@@ -3,8 +3,8 @@
 import mmaction_emim  # noqa: F401  closes upstream's gaps before anything of it is imported
 
 # isort: split
-from mmaction_emim.apis.command_line import run
-from mmaction_emim.apis.convert import main
+from mmaction_emim.models.weights.convert import main
+from mmaction_emim.utils.command_line import run
 
 if __name__ == '__main__':
     run(lambda: main(__doc__, emim=False))

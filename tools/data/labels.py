@@ -10,10 +10,10 @@ import mmaction_emim  # noqa: F401  closes upstream's gaps before anything of it
 import argparse
 from pathlib import Path
 
-from mmaction_emim.apis.command_line import run
-from mmaction_emim.apis.files import write_text
 from mmaction_emim.datasets.annotations import AnnotationError, read_labels
-from mmaction_emim.evaluation.motion_groups import flip_label_map
+from mmaction_emim.datasets.motion_groups import flip_label_map
+from mmaction_emim.utils.command_line import run
+from mmaction_emim.utils.files import write_text
 
 
 def convert(path: Path, old: list[str], new: list[str]) -> str:

@@ -15,9 +15,9 @@ from pathlib import Path
 import torch
 from mmengine.config import Config
 
-from mmaction_emim.apis.command_line import run
 from mmaction_emim.apis.complexity import input_shape
 from mmaction_emim.apis.export import export, exportable, load
+from mmaction_emim.utils.command_line import run
 
 TOLERANCE = 1e-4
 

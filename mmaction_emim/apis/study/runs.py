@@ -19,12 +19,12 @@ from mmengine.config import Config
 from mmengine.runner import Runner as EngineRunner
 from torch import Tensor
 
-from mmaction_emim.apis.files import write_text
 from mmaction_emim.apis.study import budget, flow
 from mmaction_emim.apis.study.arms import ARMS, REFERENCE, Arm
 from mmaction_emim.apis.study.data import CONTROLS, FORWARD, MIRRORED, SHIFTS, STILL, Data, Test
 from mmaction_emim.datasets.motion_shapes import DIFFICULTIES
 from mmaction_emim.evaluation.dump import load_dump
+from mmaction_emim.utils.files import write_text
 
 WARM_UP = 9  # a ninth of the steps
 LEFT_CHANCE = 0.9  # of the loss of a guess

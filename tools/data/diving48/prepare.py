@@ -6,9 +6,9 @@ import mmaction_emim  # noqa: F401  closes upstream's gaps before anything of it
 # isort: split
 import sys
 
-from mmaction_emim.apis.command_line import run
-from mmaction_emim.apis.prepare import archives, folder
 from mmaction_emim.datasets import annotations
+from mmaction_emim.datasets.prepare import archives, folder
+from mmaction_emim.utils.command_line import run
 
 PUBLISHED = dict(train=15_027, val=1_970)
 FILES = dict(train='train', val='test')  # the official test split is what everybody reports

@@ -8,9 +8,9 @@ import re
 import sys
 from pathlib import Path
 
-from mmaction_emim.apis.command_line import run
-from mmaction_emim.apis.prepare import archives, folder
 from mmaction_emim.datasets import annotations
+from mmaction_emim.datasets.prepare import archives, folder
+from mmaction_emim.utils.command_line import run
 
 NAMES = dict(train=('train',), val=('val', 'validate'), test=('test',))
 

@@ -6,9 +6,9 @@ import mmaction_emim  # noqa: F401  closes upstream's gaps before anything of it
 # isort: split
 import sys
 
-from mmaction_emim.apis.command_line import run
-from mmaction_emim.apis.prepare import archives, folder
 from mmaction_emim.datasets import annotations
+from mmaction_emim.datasets.prepare import archives, folder
+from mmaction_emim.utils.command_line import run
 
 PUBLISHED = dict(train=86_017, val=11_522, test=10_960)
 FILES = dict(train='train', val='validation', test='test')

@@ -6,9 +6,9 @@ import mmaction_emim  # noqa: F401  closes upstream's gaps before anything of it
 # isort: split
 import sys
 
-from mmaction_emim.apis.command_line import run
-from mmaction_emim.apis.prepare import archives, folder
 from mmaction_emim.datasets import annotations
+from mmaction_emim.datasets.prepare import archives, folder
+from mmaction_emim.utils.command_line import run
 
 PUBLISHED = dict(train=168_913, val=24_777, test=27_157)
 FILES = dict(train='train', val='validation', test='test')

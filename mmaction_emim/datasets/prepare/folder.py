@@ -8,8 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from mmaction_emim.apis.files import write_text
 from mmaction_emim.datasets.annotations import Clip
+from mmaction_emim.utils.files import write_text
 
 from .verify import Check, Verdict, check_frames, check_video, verify
 

@@ -1,6 +1,6 @@
 import pytest
 
-from mmaction_emim.apis.prepare.archives import DONE, ArchiveError, find_parts, unpack
+from mmaction_emim.datasets.prepare.archives import DONE, ArchiveError, find_parts, unpack
 
 from ...official import tar_gz, write_parts
 

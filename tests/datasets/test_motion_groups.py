@@ -1,4 +1,4 @@
-from mmaction_emim.evaluation.motion_groups import flip_label_map, motion_groups, opposites
+from mmaction_emim.datasets.motion_groups import flip_label_map, motion_groups, opposites
 
 NAMES = [
     'Pulling something from right to left',

@@ -4,7 +4,7 @@ import re
 
 from mmengine.config import Config
 
-from .complexity import complexity, frame_size, input_shape
+from mmaction_emim.apis.complexity import complexity, frame_size, input_shape
 
 DATA = {
     'sthv1': 'Something-Something V1',

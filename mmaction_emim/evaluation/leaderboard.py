@@ -11,7 +11,7 @@ import torch
 import yaml
 from mmengine.config import Config
 
-from .describe import averaging, cost, data_name, test_views
+from .protocol import averaging, cost, data_name, test_views
 
 
 class Entry(NamedTuple):

@@ -1,7 +1,7 @@
 import os
 from pathlib import Path
 
-from mmaction_emim.apis.prepare.verify import Verdict, check_frames, check_video, verify
+from mmaction_emim.datasets.prepare.verify import Verdict, check_frames, check_video, verify
 
 from ...official import FRAMES, clip, jpegs
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from mmaction_emim.apis.leaderboard import (
+from mmaction_emim.evaluation.leaderboard import (
     Row,
     csv_text,
     markdown,

@@ -1,7 +1,7 @@
 import pytest
 from mmengine.config import Config
 
-from mmaction_emim.apis.describe import describe_test
+from mmaction_emim.evaluation.protocol import describe_test
 
 from ..conftest import ROOT
 

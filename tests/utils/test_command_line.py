@@ -1,7 +1,7 @@
 import pytest
 from mmengine.config import Config
 
-from mmaction_emim.apis.command_line import check_overrides, explain
+from mmaction_emim.utils.command_line import check_overrides, explain
 
 
 def test_unknown_top_level_override():

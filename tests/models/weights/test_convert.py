@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from mmaction_emim.apis.convert import main
+from mmaction_emim.models.weights.convert import main
 
 SIZES = dict(depth=[1, 1, 2, 1], dims=[8, 16, 64, 64])
 

@@ -1,0 +1,1 @@
+"""Names and shapes of weights: ours, the authors', upstream's."""

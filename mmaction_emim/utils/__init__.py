@@ -1,0 +1,1 @@
+"""Plumbing that any room may use: command lines and files."""
