@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: install install-test quickstart test test-slow lint clean
+.PHONY: install install-test quickstart test test-slow test-study lint clean
 
 install: $(VENV)/.installed
 install-test: $(VENV)/.installed-test
@@ -27,6 +27,9 @@ test: install-test
 
 test-slow: install-test
 	$(BIN)/python -m pytest -m slow
+
+test-study: install-test
+	$(BIN)/python -m pytest -m '' projects/motion_study/tests
 
 lint: install-test
 	$(BIN)/ruff check .

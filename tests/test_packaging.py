@@ -1,5 +1,6 @@
-"""The wheel holds what OpenMIM looks for."""
+"""The wheel holds what OpenMIM looks for, and no project."""
 
+import re
 import shutil
 import sys
 import zipfile
@@ -27,3 +28,15 @@ def test_the_wheel_holds_configs_tools_and_the_zoo(root, run, tmp_path):
         assert mim + path in names
     for path in root.glob('mmaction_emim/**/*.py'):
         assert str(path.relative_to(root)) in names
+    assert not any('project' in name for name in names)
+
+
+def test_nothing_that_is_installed_needs_a_project(root):
+    own = ('EMIMAblation', 'JointAttention', 'ShallowResNetTSM')  # models of the study
+    needs = re.compile('|'.join([r'(import|from) +projects', r'\bprojects\.\w', *own]))
+    for folder in ('mmaction_emim', 'tools', 'configs'):
+        files = [
+            path for path in (root / folder).rglob('*') if path.suffix in ('.py', '.sh', '.yml')
+        ]
+        assert files
+        assert not [str(path) for path in files if needs.search(path.read_text())]

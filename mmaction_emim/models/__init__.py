@@ -7,12 +7,10 @@ if find_spec('mmaction') is not None:
 
     from mmaction_emim import compat
 
-    from .backbones import EMIMUniFormer, ShallowResNetTSM
+    from .backbones import EMIMUniFormer
     from .motion import (
         AlignmentGuidedTemporalAttention,
-        EMIMAblation,
         EMIMAttention,
-        JointAttention,
         MotionAwareAttention,
     )
     from .necks import EMIMNeck
@@ -20,21 +18,16 @@ if find_spec('mmaction') is not None:
 
     __all__ = [
         'AlignmentGuidedTemporalAttention',
-        'EMIMAblation',
         'EMIMAttention',
         'EMIMNeck',
         'EMIMUniFormer',
-        'JointAttention',
         'MotionAwareAttention',
         'MotionBackbone',
-        'ShallowResNetTSM',
     ]
 
     for module in (
         AlignmentGuidedTemporalAttention,
-        EMIMAblation,
         EMIMAttention,
-        JointAttention,
         MotionAwareAttention,
     ):
         MODELS.register_module(module=module, force=True)

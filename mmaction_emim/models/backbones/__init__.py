@@ -1,4 +1,3 @@
 from .emim_uniformer import EMIMUniFormer
-from .shallow_resnet_tsm import ShallowResNetTSM
 
-__all__ = ['EMIMUniFormer', 'ShallowResNetTSM']
+__all__ = ['EMIMUniFormer']

@@ -6,16 +6,12 @@ never meet; and ``start_as_identity()``, after which the network around it compu
 without it.
 """
 
-from .ablation import EMIMAblation
 from .ata import AlignmentGuidedTemporalAttention
 from .emim import EMIMAttention
-from .joint import JointAttention
 from .m2a import MotionAwareAttention
 
 __all__ = [
     'AlignmentGuidedTemporalAttention',
-    'EMIMAblation',
     'EMIMAttention',
-    'JointAttention',
     'MotionAwareAttention',
 ]

@@ -5,9 +5,8 @@ import io
 
 import pytest
 import torch
-from mmaction.registry import MODELS
 
-from mmaction_emim.models.motion import EMIMAttention, JointAttention
+from mmaction_emim.models.motion import EMIMAttention
 
 from .conftest import MOTION, TRANSFORMERS, ZOO
 
@@ -119,14 +118,3 @@ def test_keys_match_in_place_of_attention(swapped, family, monkeypatch):
     for module in modules:
         q, k, _ = module.qkv.weight.chunk(3)
         assert torch.equal(q, k)
-
-
-@pytest.mark.parametrize('family', ['UniFormer', 'VisionTransformer'])
-def test_joint_attention_in_place_of_joint_attention_changes_nothing(plain, family, clip):
-    original = plain(family)
-    swap = dict(type='MotionBackbone', motion=dict(type='JointAttention'))
-    ours = MODELS.build({**swap, 'backbone': dict(type=family, **ZOO[family][0])}).eval()
-    assert any(isinstance(m, JointAttention) for m in ours.modules())
-    ours.load_state_dict(original.state_dict())
-    with torch.no_grad():
-        torch.testing.assert_close(tensors(ours(clip(family))), tensors(original(clip(family))))

@@ -1,5 +1,5 @@
 # VideoMAE's VisionTransformer with a token for each 8 x 8 patch of each frame: 8 x 8 x 8 tokens.
-_base_ = ['../_base_/models/emim_uniformer_small.py', 'protocol.py']
+_base_ = ['../../../configs/_base_/models/emim_uniformer_small.py', 'protocol.py']
 
 model = dict(
     backbone=dict(

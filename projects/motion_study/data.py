@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from mmaction_emim.datasets.motion_shapes import CLASSES, DIFFICULTIES, MIRROR
 
-BATCH = 16  # that of configs/study/protocol.py
+BATCH = 16  # that of configs/protocol.py
 LONG = 'long'  # clean test clips of LONG_FRAMES frames, for longer and faster samples
 LONG_FRAMES = 48
 STILL = CLASSES.index('still')

@@ -1,5 +1,5 @@
 # All-global; arms put motion modules in the two blocks of stage 3, whose grid is 8 x 8 tokens.
-_base_ = ['../_base_/models/emim_uniformer_small.py', 'protocol.py']
+_base_ = ['../../../configs/_base_/models/emim_uniformer_small.py', 'protocol.py']
 
 model = dict(
     backbone=dict(

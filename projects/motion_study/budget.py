@@ -3,7 +3,7 @@
 from mmaction.registry import MODELS
 from mmengine.config import ConfigDict
 
-from mmaction_emim.models.motion import EMIMAblation
+from projects.motion_study.models import EMIMAblation
 
 TOLERANCE = 0.02
 RATIOS = ('mlp_ratio', 'last_ratio')  # arguments of backbones that set such a width

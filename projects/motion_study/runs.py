@@ -16,15 +16,15 @@ from typing import Any, NamedTuple
 
 import torch
 from mmengine.config import Config
-from mmengine.runner import Runner as EngineRunner
+from mmengine.runner import Runner
 from torch import Tensor
 
-from mmaction_emim.apis.study import budget, flow
-from mmaction_emim.apis.study.arms import ARMS, REFERENCE, Arm
-from mmaction_emim.apis.study.data import CONTROLS, FORWARD, MIRRORED, SHIFTS, STILL, Data, Test
 from mmaction_emim.datasets.motion_shapes import DIFFICULTIES
 from mmaction_emim.evaluation.dump import load_dump
 from mmaction_emim.utils.files import write_text
+from projects.motion_study import budget, flow
+from projects.motion_study.arms import ARMS, REFERENCE, Arm
+from projects.motion_study.data import CONTROLS, FORWARD, MIRRORED, SHIFTS, STILL, Data, Test
 
 WARM_UP = 9  # a ninth of the steps
 LEFT_CHANCE = 0.9  # of the loss of a guess
@@ -99,7 +99,7 @@ def compose(run: Run, root: Path) -> Config:
 
 
 def _network(arm: Arm, num_classes: int, root: Path) -> Config:
-    cfg = Config.fromfile(root / 'configs' / 'study' / f'{arm.network}.py')
+    cfg = Config.fromfile(root / 'projects' / 'motion_study' / 'configs' / f'{arm.network}.py')
     cfg.merge_from_dict(dict(model=arm.model))
     if arm.swap:
         cfg.model.backbone = dict(type='MotionBackbone', backbone=cfg.model.backbone, **arm.swap)
@@ -180,7 +180,7 @@ def locked(path: Path) -> Iterator[int]:
         yield file.fileno()
 
 
-class Runner:
+class RunExecutor:
     """Carries out runs in a folder.
 
     Args:
@@ -273,7 +273,7 @@ class Runner:
             ]
             # In this process: starting one takes longer than 300 clips of 64 x 64 pixels.
             with open(folder / 'test.log', 'w') as log, redirect_stdout(log):
-                EngineRunner.from_cfg(cfg).test()
+                Runner.from_cfg(cfg).test()
             partial.rename(dump)
         return measure(load_dump(dump), shapes=run.data.name in DIFFICULTIES)
 

@@ -1,6 +1,14 @@
-# What all arms of the study share: data, batch, optimizer. tools/analysis_tools/study.py adds the
+# What all arms of the study share: data, batch, optimizer. study.py adds the
 # arm, the data set, and the steps.
-_base_ = ['../_base_/schedules/adamw.py', '../_base_/default_runtime.py']
+_base_ = [
+    '../../../configs/_base_/schedules/adamw.py',
+    '../../../configs/_base_/default_runtime.py',
+]
+
+# Found from the repository's root, which must be on PYTHONPATH.
+custom_imports = dict(
+    imports=['mmaction_emim', 'projects.motion_study.models'], allow_failed_imports=False
+)
 
 train_pipeline = [
     dict(type='CheckedDecordInit'),

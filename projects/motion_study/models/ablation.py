@@ -7,12 +7,12 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from mmaction.registry import MODELS
 from torch import Tensor, nn
 
 from mmaction_emim import ops
+from mmaction_emim.models.motion.emim import EMIMAttention
 from mmaction_emim.ops.reference import PAD_VALUE, inside_frame
-
-from .emim import EMIMAttention
 
 OPTIONS = {
     'branches': ('both', 'context', 'motion'),
@@ -22,6 +22,7 @@ OPTIONS = {
 }
 
 
+@MODELS.register_module()
 class EMIMAblation(EMIMAttention):
     """:class:`EMIMAttention` without one of its ideas; parameters have the same names and shapes.
 

@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-from mmaction_emim.apis.study.runs import locked
+from projects.motion_study.runs import locked
 
 
 def test_a_lock_is_held_while_a_command_lives(tmp_path):

@@ -2,7 +2,7 @@ import pytest
 import torch
 from mmaction.models.backbones import ResNetTSM
 
-from mmaction_emim.models import ShallowResNetTSM
+from projects.motion_study.models import ShallowResNetTSM
 
 TWO = dict(num_segments=4, num_stages=2, strides=(2, 2), dilations=(1, 1), out_indices=(1,))
 

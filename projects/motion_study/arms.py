@@ -1,10 +1,10 @@
 """The arms of the study, with the outcome expected of each, written before its runs
-(docs/study.md names the exception)."""
+(README.md names the exception)."""
 
 from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
 
-NETWORKS = ('uniformer-tiny', 'vit-tiny', 'resnet18')  # configs/study/NAME.py
+NETWORKS = ('uniformer-tiny', 'vit-tiny', 'resnet18')  # configs/NAME.py
 REFERENCE = 'emim'  # the arm that the others of a network are compared with
 
 

@@ -5,9 +5,9 @@ from mmaction.registry import MODELS
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
-from mmaction_emim.apis.study import flow
 from mmaction_emim.datasets.motion_shapes import CLASSES
 from mmaction_emim.models.motion import EMIMAttention
+from projects.motion_study import flow
 
 
 @pytest.mark.parametrize('shift', [(0, 0), (1, 0), (-2, 1), (0, -3)], ids=str)
@@ -50,7 +50,7 @@ def test_compare_has_known_answers():
 
 def test_reads_every_layer_of_a_network(root):
     init_default_scope('mmaction')
-    model = Config.fromfile(root / 'configs/study/vit-tiny.py').model
+    model = Config.fromfile(root / 'projects/motion_study/configs/vit-tiny.py').model
     motion = dict(type='EMIMAttention', match_init=True)
     model.backbone = dict(type='MotionBackbone', backbone=model.backbone, motion=motion)
     torch.manual_seed(0)

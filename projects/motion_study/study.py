@@ -1,17 +1,14 @@
 """A controlled study of motion modules: trains many small networks and tells what came out.
 
-    python tools/analysis_tools/study.py --budget small             # two CPU cores
-    python tools/analysis_tools/study.py --budget full --real-data DIR   # a GPU
-    python tools/analysis_tools/study.py --arms 'vit-tiny/*' --seeds 0 1
+    python projects/motion_study/study.py --budget small             # two CPU cores
+    python projects/motion_study/study.py --budget full --real-data DIR   # a GPU
+    python projects/motion_study/study.py --arms 'vit-tiny/*' --seeds 0 1
 
-Protocol and arms: docs/study.md. Finished runs are not repeated and an interrupted one resumes, so
+Protocol and arms: README.md. Finished runs are not repeated and an interrupted one resumes, so
 the command may be stopped and given again. Every run's commands can be run by hand: its folder
 holds config.py and the logs.
 """
 
-import mmaction_emim  # noqa: F401  closes upstream's gaps before anything of it is imported
-
-# isort: split
 import argparse
 import json
 import multiprocessing
@@ -23,19 +20,23 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 from typing import NamedTuple
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # projects are not installed
+
+import mmaction_emim  # noqa: F401  closes upstream's gaps before anything of it is imported
+
+# isort: split
+
 import torch
 from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
 
-from mmaction_emim.apis.study import report
-from mmaction_emim.apis.study.arms import SMALL, choose
-from mmaction_emim.apis.study.data import LONG, NAMES, REAL, Data, motion_shapes, real_clips
-from mmaction_emim.apis.study.runs import Run, Runner
 from mmaction_emim.datasets.motion_shapes import DIFFICULTIES
 from mmaction_emim.utils.command_line import run
 from mmaction_emim.utils.files import write_text
-
-ROOT = Path(__file__).resolve().parents[2]
+from projects.motion_study import ROOT, report
+from projects.motion_study.arms import SMALL, choose
+from projects.motion_study.data import LONG, NAMES, REAL, Data, motion_shapes, real_clips
+from projects.motion_study.runs import Run, RunExecutor
 
 
 class Budget(NamedTuple):
@@ -67,7 +68,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--clips', type=int, default=150, help='training clips a class')
     parser.add_argument('--out', type=Path, help='default: work_dirs/study/BUDGET')
     parser.add_argument('--jobs', type=int, help='runs at a time; default: cores, on a GPU half')
-    parser.add_argument('--docs', action='store_true', help='write the tables into docs/study.md')
+    parser.add_argument('--docs', action='store_true', help='write the tables into its README.md')
     args = parser.parse_args()
     for name in ('steps', 'clips', 'jobs'):
         if getattr(args, name) is not None and getattr(args, name) < 1:
@@ -129,13 +130,13 @@ def prepare_process(threads: int) -> None:
     MMLogger.get_current_instance().setLevel('ERROR')
 
 
-def carry_out(runner: Runner, runs: list[Run], jobs: int, threads: int) -> dict[str, str]:
+def carry_out(executor: RunExecutor, runs: list[Run], jobs: int, threads: int) -> dict[str, str]:
     """Why runs failed, by their names; the others leave their results in their folders."""
     failures, start = {}, time.time()
     # Processes, not threads: initialization draws from torch's one generator.
     context = multiprocessing.get_context('spawn')
     with ProcessPoolExecutor(jobs, context, prepare_process, (threads,)) as pool:
-        futures = {pool.submit(runner.carry_out, run): run for run in runs}
+        futures = {pool.submit(executor.carry_out, run): run for run in runs}
         for count, future in enumerate(as_completed(futures), start=1):
             name = futures[future].name
             try:
@@ -168,9 +169,9 @@ def main() -> None:
     runs = runs_of(args)
     if not runs:
         raise ValueError('no data set is there to run on')
-    runner = Runner(ROOT, args.out, args.threads)
+    executor = RunExecutor(ROOT, args.out, args.threads)
     print(f'{len(runs)} runs, {args.jobs} at a time, {args.threads} threads each: {args.out}')
-    failures = carry_out(runner, runs, args.jobs, args.threads)
+    failures = carry_out(executor, runs, args.jobs, args.threads)
     # Also those of earlier calls with other arms or seeds.
     finished = sorted((args.out / 'runs').rglob('result.json'))
     results = [json.loads(path.read_text()) for path in finished]
@@ -182,7 +183,7 @@ def main() -> None:
         write_text(args.out / 'study.md', f'# Study\n\n{text}')
         report.plot(results, args.out / 'study.png')
         if args.docs:
-            document = ROOT / 'docs' / 'study.md'
+            document = Path(__file__).with_name('README.md')
             write_text(document, report.between_markers(document.read_text(), text))
         print((args.out / 'study.md').read_text())
     sys.exit(1 if failures else 0)

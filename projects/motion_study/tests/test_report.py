@@ -3,8 +3,8 @@ import json
 import cv2
 import pytest
 
-from mmaction_emim.apis.study import report
-from mmaction_emim.apis.study.report import verdict
+from projects.motion_study import report
+from projects.motion_study.report import verdict
 
 
 def made(arm, seed, top1, data='clean', network='vit-tiny', steps=5, tests=None, **more):
@@ -90,5 +90,5 @@ def test_tables_go_between_the_markers():
 
 
 def test_the_document_has_the_markers(root):
-    document = (root / 'docs/study.md').read_text()
+    document = (root / 'projects/motion_study/README.md').read_text()
     assert document.count(report.BEGIN) == document.count(report.END) == 1

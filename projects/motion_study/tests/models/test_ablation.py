@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from mmaction_emim.models.motion import EMIMAblation, EMIMAttention
+from mmaction_emim.models.motion import EMIMAttention
+from projects.motion_study.models import EMIMAblation
 
 
 def randomized(module):

@@ -7,8 +7,8 @@ from typing import Any
 
 from scipy import stats
 
-from mmaction_emim.apis.study.arms import ARMS, NETWORKS, REFERENCE
-from mmaction_emim.apis.study.data import CONTROLS, FORWARD, NAMES, SHIFTS
+from projects.motion_study.arms import ARMS, NETWORKS, REFERENCE
+from projects.motion_study.data import CONTROLS, FORWARD, NAMES, SHIFTS
 
 BEGIN, END = '<!-- results: begin -->', '<!-- results: end -->'
 NEAR = 0.05  # "near": within this of the other arm
@@ -226,7 +226,7 @@ def between_markers(document: str, text: str) -> str:
         ValueError: It has none.
     """
     if BEGIN not in document or END not in document:
-        raise ValueError(f'docs/study.md: expected the markers {BEGIN} and {END}')
+        raise ValueError(f'README.md: expected the markers {BEGIN} and {END}')
     before, rest = document.split(BEGIN, 1)
     text = text.replace('\n## ', '\n### ')
     return f'{before}{BEGIN}\n{text}\n{END}{rest.split(END, 1)[1]}'

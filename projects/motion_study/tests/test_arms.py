@@ -7,11 +7,11 @@ from mmaction.structures import ActionDataSample
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
-from mmaction_emim.apis.study import budget
-from mmaction_emim.apis.study.arms import ARMS, NETWORKS, REFERENCE, SMALL, choose
-from mmaction_emim.apis.study.data import BATCH, Data
-from mmaction_emim.apis.study.data import SPACED as SAMPLING
-from mmaction_emim.apis.study.runs import Run, changed, compose, left_chance, measure
+from projects.motion_study import budget
+from projects.motion_study.arms import ARMS, NETWORKS, REFERENCE, SMALL, choose
+from projects.motion_study.data import BATCH, Data
+from projects.motion_study.data import SPACED as SAMPLING
+from projects.motion_study.runs import Run, changed, compose, left_chance, measure
 
 init_default_scope('mmaction')
 
@@ -74,7 +74,8 @@ def test_a_run_with_another_learning_rate_has_it_and_stands_apart(data, root):
 
 
 def test_steps_are_of_the_protocols_batch(root):
-    assert Config.fromfile(root / 'configs/study/protocol.py').train_dataloader.batch_size == BATCH
+    cfg = Config.fromfile(root / 'projects/motion_study/configs/protocol.py')
+    assert cfg.train_dataloader.batch_size == BATCH
 
 
 @pytest.mark.parametrize(('low', 'step'), [(2.3, None), (2.2, 40)])
@@ -105,7 +106,7 @@ def test_a_test_changes_what_it_names_and_nothing_else(data, root):
 
 
 def test_a_width_that_cannot_be_reached_is_told(root):
-    model = Config.fromfile(root / 'configs/study/resnet18.py').model
+    model = Config.fromfile(root / 'projects/motion_study/configs/resnet18.py').model
     with pytest.raises(ValueError, match='ResNetTSM: .* parameters, more than 2% from 1,000'):
         budget.fit(model, 1000)
 

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-TOOL = 'tools/analysis_tools/study.py'
+TOOL = 'projects/motion_study/study.py'
 
 
 @pytest.mark.slow

@@ -1,11 +1,13 @@
 """Attention of all tokens of a clip, started as EMIM is: a control for studies of EMIM."""
 
 import torch.nn.functional as F
+from mmaction.registry import MODELS
 from torch import Tensor, nn
 
-from .emim import match_keys
+from mmaction_emim.models.motion.emim import match_keys
 
 
+@MODELS.register_module()
 class JointAttention(nn.Module):
     """Plain self-attention over space and time, a motion module only by its interface.
 

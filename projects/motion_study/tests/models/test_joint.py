@@ -1,8 +1,15 @@
+from pathlib import Path
+
 import pytest
 import torch
+from mmaction.registry import MODELS
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
 from torch import nn
 
-from mmaction_emim.models.motion import JointAttention
+from projects.motion_study.models import JointAttention
+
+CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
 
 
 @pytest.mark.parametrize('bias', [True, False])
@@ -31,3 +38,18 @@ def test_keys_match_if_asked():
 def test_heads_divide_the_channels():
     with pytest.raises(ValueError, match='num_heads must divide dim=8, got 3'):
         JointAttention(8, 3)
+
+
+@pytest.mark.parametrize('network', ['uniformer-tiny', 'vit-tiny'])
+def test_in_place_of_joint_attention_it_changes_nothing(network):
+    init_default_scope('mmaction')
+    backbone = Config.fromfile(CONFIGS / f'{network}.py').model.backbone
+    swap = dict(type='MotionBackbone', motion=dict(type='JointAttention'))
+    torch.manual_seed(0)
+    original, ours = MODELS.build(backbone).eval(), MODELS.build({**swap, 'backbone': backbone})
+    assert any(isinstance(m, JointAttention) for m in ours.eval().modules())
+    original.init_weights()
+    ours.load_state_dict(original.state_dict())
+    clip = torch.randn(1, 3, 8, 64, 64)
+    with torch.no_grad():
+        torch.testing.assert_close(ours(clip), original(clip))
