@@ -15,7 +15,7 @@ import measure
 import torch
 from mmengine.config import Config
 
-from mmaction_emim.apis.export import export, exportable, load
+from mmaction_emim.apis import export, exportable, load_exported
 from mmaction_emim.models.motion import EMIMAttention
 
 
@@ -37,7 +37,7 @@ def main() -> None:
         graphs = {}
         for name, file in (('torch.export', 'model.pt2'), ('onnxruntime', 'model.onnx')):
             export(model, tuple(args.shape), Path(folder) / file)
-            graphs[name] = load(Path(folder) / file)
+            graphs[name] = load_exported(Path(folder) / file)
         for module in model.modules():
             if isinstance(module, EMIMAttention):
                 module.backend = 'auto'

@@ -24,6 +24,7 @@ from pathlib import Path
 
 from mmengine.config import Config, DictAction
 
+from mmaction_emim.apis import cost
 from mmaction_emim.evaluation.dump import load_dump
 from mmaction_emim.evaluation.leaderboard import (
     Entry,
@@ -70,7 +71,7 @@ def test(entry: Entry, work: Path, processes: int) -> Row:
             errors = [line for line in lines if line.startswith('error: ')]
             why = (errors or lines or [f'exit status {code}'])[-1].removeprefix('error: ')
             raise RuntimeError(f'{why} ({work / "test.log"})')
-    row = measure(entry.name, cfg, load_dump(dump))
+    row = measure(entry.name, cfg, load_dump(dump), *cost(cfg))
     write_text(done, key)
     return row
 

@@ -18,8 +18,8 @@ from pathlib import Path
 import yaml
 from mmengine.config import Config
 
-from mmaction_emim.apis.complexity import input_shape
-from mmaction_emim.evaluation.protocol import cost, data_name, test_views
+from mmaction_emim.apis import cost
+from mmaction_emim.evaluation.protocol import data_name, input_shape, test_views
 from mmaction_emim.utils.command_line import run
 
 CONFIGS = Path(__file__).resolve().parents[1] / 'configs'

@@ -12,34 +12,17 @@ from torch._subclasses import FakeTensorMode
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
+from mmaction_emim.evaluation.protocol import input_shape, is_2d
 from mmaction_emim.models.motion import EMIMAttention
 
+ATA = 'AlignmentGuidedTemporalAttention'  # its path depends on values
 DOWNLOADS = dict(pretrained=None, pretrained2d=False, clip_pretrained=False)
 
 
-def input_shape(cfg: Config) -> tuple[int, int, int]:
-    """(T, H, W) of one view, from the config's test pipeline; 224 x 224 where it says no size.
-
-    Raises:
-        ValueError: No step of the pipeline says how many frames a clip has.
-    """
-    T = 0
-    for step in cfg.test_dataloader.dataset.pipeline:
-        T = T or step.get('clip_len', 0) * (step.get('num_clips', 1) if _is_2d(cfg.model) else 1)
-    if not T:
-        raise ValueError('test_dataloader.dataset.pipeline: no step has clip_len; give --shape')
-    return T, *(frame_size(cfg) or (224, 224))
-
-
-def frame_size(cfg: Config) -> tuple[int, int] | None:
-    """(H, W) that the config's test pipeline gives to all clips; None: as they are."""
-    size = None
-    for step in cfg.test_dataloader.dataset.pipeline:
-        if step.type == 'Resize' and not step.get('keep_ratio', True):
-            size = step.scale[1], step.scale[0]
-        if 'crop_size' in step:
-            size = (step.crop_size,) * 2 if isinstance(step.crop_size, int) else step.crop_size
-    return size
+def cost(cfg: Config) -> tuple[int, int]:
+    """(parameters, multiply-accumulates of one test view) of a config, as :func:`complexity`."""
+    value_dependent = cfg.model.backbone.get('motion', {}).get('type') == ATA
+    return complexity(cfg.model, input_shape(cfg), run=value_dependent)
 
 
 def complexity(model_cfg: dict, shape: tuple[int, int, int], run: bool = False) -> tuple[int, int]:
@@ -61,7 +44,7 @@ def complexity(model_cfg: dict, shape: tuple[int, int, int], run: bool = False) 
     init_default_scope('mmaction')
     model = MODELS.build(without_downloads(model_cfg)).eval()
     T, H, W = shape
-    clip = (1, T, 3, H, W) if _is_2d(model_cfg) else (1, 1, 3, T, H, W)
+    clip = (1, T, 3, H, W) if is_2d(model_cfg) else (1, 1, 3, T, H, W)
     with ExitStack() as stack:
         stack.enter_context(torch.no_grad())
         # FlopCounterMode does not know the CPU's fused kernel.
@@ -82,10 +65,6 @@ def without_downloads(cfg: dict) -> dict:
     """A copy of a model's config whose networks load no pretrained weights when they are built."""
     copy = {k: without_downloads(v) if isinstance(v, dict) else v for k, v in cfg.items()}
     return copy | {key: DOWNLOADS[key] for key in DOWNLOADS.keys() & copy.keys()}
-
-
-def _is_2d(model_cfg: dict) -> bool:
-    return model_cfg['type'].endswith('Recognizer2D')
 
 
 @contextmanager

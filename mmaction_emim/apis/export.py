@@ -10,8 +10,9 @@ from mmengine.registry import init_default_scope
 from mmengine.runner.checkpoint import load_checkpoint
 from torch import Tensor, nn
 
-from mmaction_emim.apis.complexity import without_downloads
 from mmaction_emim.models.motion import EMIMAttention
+
+from .complexity import without_downloads
 
 OPSET = 18
 
@@ -95,7 +96,7 @@ def export(model: Scores, shape: tuple[int, int, int], path: Path) -> None:
         raise ValueError(f'{path}: the suffix must be .pt2 or .onnx')
 
 
-def load(path: Path) -> Callable[[Tensor], Tensor]:
+def load_exported(path: Path) -> Callable[[Tensor], Tensor]:
     """What :func:`export` wrote, as a function of clips; ``.onnx`` runs in onnxruntime."""
     if path.suffix == '.pt2':
         return torch.export.load(path).module()

@@ -11,7 +11,7 @@ import torch
 import yaml
 from mmengine.config import Config
 
-from .protocol import averaging, cost, data_name, test_views
+from .protocol import averaging, data_name, test_views
 
 
 class Entry(NamedTuple):
@@ -101,13 +101,15 @@ def read_published(path: Path) -> list[Published]:
     ]
 
 
-def measure(name: str, cfg: Config, results: Sequence[dict]) -> Row:
+def measure(name: str, cfg: Config, results: Sequence[dict], parameters: int, macs: int) -> Row:
     """The row of one test.
 
     Args:
-        name: Of the row.
-        cfg: With the test's options.
+        name: First cell of the row.
+        cfg: The config, with the test's options merged in.
         results: From :func:`load_dump`, a score per class each; failed clips count as wrong.
+        parameters: Parameters of the network.
+        macs: Multiply-accumulates of one view.
     """
     scores = torch.stack([result['pred_score'] for result in results])
     best = scores.argsort(dim=1, descending=True, stable=True)[:, :5]
@@ -117,7 +119,6 @@ def measure(name: str, cfg: Config, results: Sequence[dict]) -> Row:
     top1, top5 = right[:, 0], right.any(1)
     by_class = [top1[labels == label].double().mean().item() for label in labels.unique()]
     clips, crops = test_views(cfg)
-    parameters, macs = cost(cfg)
     frames = next(s.clip_len for s in cfg.test_dataloader.dataset.pipeline if 'clip_len' in s)
     return Row(
         name=name,

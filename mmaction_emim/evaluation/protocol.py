@@ -4,8 +4,6 @@ import re
 
 from mmengine.config import Config
 
-from mmaction_emim.apis.complexity import complexity, frame_size, input_shape
-
 DATA = {
     'sthv1': 'Something-Something V1',
     'sthv2': 'Something-Something V2',
@@ -20,7 +18,6 @@ AVERAGING = {
     'prob': 'probabilities are averaged',
     None: 'scores are not averaged',
 }
-ATA = 'AlignmentGuidedTemporalAttention'  # its path depends on values
 
 
 def data_name(cfg: Config) -> str:
@@ -30,12 +27,42 @@ def data_name(cfg: Config) -> str:
     return next((name for key, name in DATA.items() if re.search(key, place)), place)
 
 
+def input_shape(cfg: Config) -> tuple[int, int, int]:
+    """(T, H, W) of one view, from the config's test pipeline; 224 x 224 where it says no size.
+
+    Raises:
+        ValueError: No step of the pipeline says how many frames a clip has.
+    """
+    T = 0
+    for step in cfg.test_dataloader.dataset.pipeline:
+        T = T or step.get('clip_len', 0) * (step.get('num_clips', 1) if is_2d(cfg.model) else 1)
+    if not T:
+        raise ValueError('test_dataloader.dataset.pipeline: no step has clip_len; give --shape')
+    return T, *(frame_size(cfg) or (224, 224))
+
+
+def frame_size(cfg: Config) -> tuple[int, int] | None:
+    """(H, W) that the config's test pipeline gives to all clips; None: as they are."""
+    size = None
+    for step in cfg.test_dataloader.dataset.pipeline:
+        if step.type == 'Resize' and not step.get('keep_ratio', True):
+            size = step.scale[1], step.scale[0]
+        if 'crop_size' in step:
+            size = (step.crop_size,) * 2 if isinstance(step.crop_size, int) else step.crop_size
+    return size
+
+
+def is_2d(model_cfg: dict) -> bool:
+    """Whether the recognizer's network takes single frames: ``num_clips`` make one clip."""
+    return model_cfg['type'].endswith('Recognizer2D')
+
+
 def test_views(cfg: Config) -> tuple[int, int]:
     """(clips, crops) of a video in the test; a Recognizer2D's ``num_clips`` make one clip."""
     clips = crops = 1
     for step in cfg.test_dataloader.dataset.pipeline:
         if 'clip_len' in step:
-            clips = 1 if cfg.model.type == 'Recognizer2D' else step.get('num_clips', 1)
+            clips = 1 if is_2d(cfg.model) else step.get('num_clips', 1)
             clips *= 2 if step.get('twice_sample') else 1
         crops *= CROPS.get(step.type, 1)
     return clips, crops
@@ -44,12 +71,6 @@ def test_views(cfg: Config) -> tuple[int, int]:
 def averaging(cfg: Config) -> str:
     """How the scores of a video's views become one."""
     return AVERAGING[cfg.model.cls_head.get('average_clips')]
-
-
-def cost(cfg: Config) -> tuple[int, int]:
-    """(parameters, multiply-accumulates of one view), as :func:`complexity` counts."""
-    value_dependent = cfg.model.backbone.get('motion', {}).get('type') == ATA
-    return complexity(cfg.model, input_shape(cfg), run=value_dependent)
 
 
 def describe_test(cfg: Config) -> str:

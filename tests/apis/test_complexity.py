@@ -3,7 +3,7 @@ import torch
 from mmengine.config import Config
 from torch.utils.flop_counter import FlopCounterMode
 
-from mmaction_emim.apis.complexity import complexity, count_windows, input_shape
+from mmaction_emim.apis.complexity import complexity, cost, count_windows
 from mmaction_emim.models.motion import EMIMAttention
 
 # Millions of parameters at 174 classes, GMACs of a view of 224 x 224; computed from the authors'
@@ -55,7 +55,6 @@ def test_real_tensors_give_the_same():
     assert complexity(model, (3, 64, 64)) == complexity(model, (3, 64, 64), run=True)
 
 
-def test_input_shape_is_the_test_pipelines(root):
-    name = 'emim-uniformer-base_k400-pre_8xb4-u32-50e_sthv2-rgb'
-    cfg = Config.fromfile(root / 'configs' / 'emim' / f'{name}.py')
-    assert input_shape(cfg) == (32, 224, 224)
+def test_a_configs_cost_is_of_its_test_view(root):
+    cfg = Config.fromfile(root / 'configs' / 'emim_motionshapes.py')
+    assert cost(cfg) == complexity(cfg.model, (8, 224, 224))

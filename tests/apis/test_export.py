@@ -5,7 +5,7 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from torch import nn
 
-from mmaction_emim.apis.export import export, exportable, load
+from mmaction_emim.apis import export, exportable, load_exported
 
 SHAPE = 4, 24, 20  # T, H, W
 CLIPS = torch.rand(3, 3, *SHAPE, generator=torch.Generator().manual_seed(0)) * 255
@@ -40,7 +40,7 @@ def test_what_is_exported_scores_alike(trained, tmp_path, suffix):
     cfg, checkpoint, expected = trained
     model = exportable(cfg, checkpoint)
     export(model, SHAPE, tmp_path / f'model{suffix}')  # with a batch of 2
-    scores = load(tmp_path / f'model{suffix}')
+    scores = load_exported(tmp_path / f'model{suffix}')
     with torch.no_grad():
         torch.testing.assert_close(scores(CLIPS), expected, rtol=1e-4, atol=1e-4)
         torch.testing.assert_close(scores(CLIPS[:1]), expected[:1], rtol=1e-4, atol=1e-4)

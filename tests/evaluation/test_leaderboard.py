@@ -33,11 +33,18 @@ def test_measure_counts_failed_clips_as_wrong():
         for guess, label in [(0, 0), (0, 0), (1, 0), (2, 2), (3, 2)]
     ]
     results[0]['failed'] = True
-    row = measure('x', cfg, results)
+    row = measure('x', cfg, results, parameters=1_500_000, macs=2_000_000_000)
     assert (row.top1, row.mean_class, row.failed, row.clips) == (40.0, 41.67, 1, 5)
     assert row.top5 == 80.0  # ties keep the labels' order, as class 0 and 2 are among the first
     assert (row.data, row.frames, row.views) == ('MotionShapes', 8, '1 x 1')
-    assert row.gflops == row.gflops_view > 0
+    assert (row.params_m, row.gflops_view, row.gflops) == (1.5, 2.0, 2.0)
+
+
+def test_gflops_are_of_all_views():
+    cfg = Config.fromfile(ROOT / 'configs' / 'emim_k400.py')
+    result = dict(pred_score=torch.eye(400)[0], gt_label=torch.tensor([0]))
+    row = measure('x', cfg, [result], parameters=1, macs=1_000_000_000)
+    assert (row.views, row.gflops_view, row.gflops) == ('4 x 3', 1.0, 12.0)
 
 
 def test_tables_and_plot(tmp_path):

@@ -1,7 +1,7 @@
 import pytest
 from mmengine.config import Config
 
-from mmaction_emim.evaluation.protocol import describe_test
+from mmaction_emim.evaluation.protocol import describe_test, input_shape
 
 from ..conftest import ROOT
 
@@ -27,3 +27,9 @@ def test_says_views_and_averaging(name, options, line):
     cfg = Config.fromfile(ROOT / 'configs' / f'{name}.py')
     cfg.merge_from_dict(options)
     assert line in describe_test(cfg)
+
+
+def test_input_shape_is_the_test_pipelines():
+    name = 'emim-uniformer-base_k400-pre_8xb4-u32-50e_sthv2-rgb'
+    cfg = Config.fromfile(ROOT / 'configs' / 'emim' / f'{name}.py')
+    assert input_shape(cfg) == (32, 224, 224)

@@ -7,7 +7,8 @@ import argparse
 
 from mmengine.config import Config, DictAction
 
-from mmaction_emim.apis.complexity import complexity, input_shape
+from mmaction_emim.apis import complexity
+from mmaction_emim.evaluation.protocol import input_shape
 from mmaction_emim.utils.command_line import check_overrides, run
 
 

@@ -15,8 +15,8 @@ from pathlib import Path
 import torch
 from mmengine.config import Config
 
-from mmaction_emim.apis.complexity import input_shape
-from mmaction_emim.apis.export import export, exportable, load
+from mmaction_emim.apis import export, exportable, load_exported
+from mmaction_emim.evaluation.protocol import input_shape
 from mmaction_emim.utils.command_line import run
 
 TOLERANCE = 1e-4
@@ -41,7 +41,7 @@ def main() -> None:
         clip = torch.rand(3, 3, T, H, W) * 255
         with torch.no_grad():
             expected = model(clip)
-        difference = (load(draft)(clip) - expected).abs().max().item()
+        difference = (load_exported(draft)(clip) - expected).abs().max().item()
         if difference > TOLERANCE * max(1.0, expected.abs().max().item()):
             raise ValueError(f'{args.out}: differs from PyTorch by {difference:.1e}; not written')
         draft.replace(args.out)
