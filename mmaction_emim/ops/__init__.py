@@ -53,11 +53,11 @@ def cost_volume(
     check_choices(out_of_frame, backend)
     _check_shapes(q, bias, window, k=k)
     backend = _choose(backend, q, window)
-    with torch.autocast(q.device.type, enabled=False):
-        if backend == 'reference':
+    if backend == 'reference':
+        with torch.autocast(q.device.type, enabled=False):
             return reference.cost_volume(*_at_least_float32(q, k, bias), window, out_of_frame)
-        mask = out_of_frame == 'mask'
-        return registration.local_attention(q, k, None, bias, mask, backend)[1]
+    mask = out_of_frame == 'mask'
+    return registration.local_attention(q, k, None, bias, mask, backend)[1]
 
 
 def local_attention(
@@ -85,14 +85,14 @@ def local_attention(
     check_choices(out_of_frame, backend)
     _check_shapes(q, bias, window, k=k, v=v)
     backend = _choose(backend, q, window)
-    with torch.autocast(q.device.type, enabled=False):
-        if backend == 'reference':
+    if backend == 'reference':
+        with torch.autocast(q.device.type, enabled=False):
             context, affinity = reference.local_attention(
                 *_at_least_float32(q, k, v, bias), window, out_of_frame
             )
             return context.to(v.dtype), affinity
-        mask = out_of_frame == 'mask'
-        return registration.local_attention(q, k, v, bias, mask, backend)
+    mask = out_of_frame == 'mask'
+    return registration.local_attention(q, k, v, bias, mask, backend)
 
 
 def motion_attention(
@@ -126,14 +126,14 @@ def motion_attention(
     check_choices(out_of_frame, backend)
     _check_packed(qkv, bias, window, mlp)
     backend = _choose(backend, qkv, window)
-    with torch.autocast(qkv.device.type, enabled=False):
-        if backend == 'reference':
+    if backend == 'reference':
+        with torch.autocast(qkv.device.type, enabled=False):
             qkv_, bias, *mlp = _at_least_float32(qkv, bias, *mlp)
             out = reference.motion_attention(qkv_, bias, window, MLP(*mlp), scale, out_of_frame)
             return out.to(qkv.dtype)
-        keep = torch.is_grad_enabled() and registration.BACKENDS[backend].KEEPS_AFFINITY
-        mask = out_of_frame == 'mask'
-        return registration.motion_attention(qkv, bias, *mlp, scale, mask, keep, backend)[0]
+    keep = torch.is_grad_enabled() and registration.BACKENDS[backend].KEEPS_AFFINITY
+    mask = out_of_frame == 'mask'
+    return registration.motion_attention(qkv, bias, *mlp, scale, mask, keep, backend)[0]
 
 
 def check_window(window: int, name: str = 'window') -> None:

@@ -1,6 +1,8 @@
 """The backends' forward and backward as operators that ``torch.compile`` and export can see.
 
-Gradients are first order: a second derivative needs the ``'reference'`` backend.
+Gradients are first order: a second derivative needs the ``'reference'`` backend. Autocast is off in
+all four operators, since backends choose their dtypes themselves, also in a backward that runs
+inside an autocast region.
 """
 
 import torch
@@ -40,7 +42,8 @@ def local_attention(
     context, affinity = _local_attention_fake(q, k, v, bias, mask, backend)
     views = _one_video(q, k, v)
     outputs = _one_video(None if v is None else context, affinity)
-    BACKENDS[backend].forward(*views, bias, None, 1.0, mask, *outputs)
+    with torch.autocast(q.device.type, enabled=False):
+        BACKENDS[backend].forward(*views, bias, None, 1.0, mask, *outputs)
     return context, affinity
 
 
@@ -67,7 +70,8 @@ def _local_attention_backward(
     q_grad, k_grad, v_grad, _ = _local_attention_backward_fake(None, None, q, k, v, bias)
     views = _one_video(context_grad, affinity_grad, q, k, v)
     affinity, *grads = _one_video(affinity, q_grad, k_grad, None if v is None else v_grad)
-    bias_grad, _ = BACKENDS[backend].backward(*views, bias, None, 1.0, mask, affinity, *grads)
+    with torch.autocast(q.device.type, enabled=False):
+        bias_grad, _ = BACKENDS[backend].backward(*views, bias, None, 1.0, mask, affinity, *grads)
     return q_grad, k_grad, v_grad, bias_grad
 
 
@@ -117,9 +121,10 @@ def motion_attention(
     mlp = (weight1, bias1, weight2, bias2)
     out, affinity = _motion_attention_fake(qkv, bias, *mlp, scale, mask, keep, backend)
     out_view = out.permute(0, 1, 4, 2, 3, 5)
-    BACKENDS[backend].forward(
-        *_pairs(qkv), bias, MLP(*mlp), scale, mask, out_view, affinity if keep else None
-    )
+    with torch.autocast(qkv.device.type, enabled=False):
+        BACKENDS[backend].forward(
+            *_pairs(qkv), bias, MLP(*mlp), scale, mask, out_view, affinity if keep else None
+        )
     return out, affinity
 
 
@@ -150,17 +155,18 @@ def _motion_attention_backward(
         qkv_grad = torch.empty(qkv.shape, dtype=qkv.dtype, device=qkv.device)
         qkv_grad[:, -1, :, :, 0] = 0  # q of the last frame and k and v of the first are not used
         qkv_grad[:, 0, :, :, 1:] = 0
-    bias_grad, mlp_grad = BACKENDS[backend].backward(
-        out_grad.permute(0, 1, 4, 2, 3, 5),
-        None,
-        *_pairs(qkv),
-        bias,
-        mlp,
-        scale,
-        mask,
-        affinity,
-        *_pairs(qkv_grad),
-    )
+    with torch.autocast(qkv.device.type, enabled=False):
+        bias_grad, mlp_grad = BACKENDS[backend].backward(
+            out_grad.permute(0, 1, 4, 2, 3, 5),
+            None,
+            *_pairs(qkv),
+            bias,
+            mlp,
+            scale,
+            mask,
+            affinity,
+            *_pairs(qkv_grad),
+        )
     return qkv_grad, bias_grad, *mlp_grad
 
 

@@ -18,7 +18,8 @@ pytestmark = pytest.mark.skipif(find_spec('triton') is None, reason='Triton is n
 )
 def test_triton_cases(run, which):
     interpret = int(not torch.cuda.is_available())
-    command = [sys.executable, '-m', 'pytest', '-q', '-m', which, 'tests/ops/triton_cases.py']
+    files = ['tests/ops/triton_cases.py', 'tests/ops/test_autocast.py']
+    command = [sys.executable, '-m', 'pytest', '-q', '-m', which, '-k', 'triton', *files]
     done = run('env', f'TRITON_INTERPRET={interpret}', *command, python=False)
     assert done.returncode == 0 and ' passed' in done.stdout, done.stdout + done.stderr
 
