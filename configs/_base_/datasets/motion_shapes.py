@@ -1,49 +1,30 @@
 # Generated: tools/data/motion_shapes/generate.py.
+_base_ = 'default.py'
+
 data_root = 'data/motion_shapes'
 num_classes = 12
+clip_len = 8
 
-train_pipeline = [
-    dict(type='CheckedDecordInit'),
-    dict(type='SampleFrames', clip_len=8, frame_interval=3),
-    dict(type='DecordDecode'),
-    dict(type='FormatShape', input_format='NCTHW'),
-    dict(type='PackActionInputs'),
-]
+__sample = dict(type='SampleFrames', clip_len=clip_len, frame_interval=3)
+__pack = [dict(type='FormatShape', input_format='NCTHW'), dict(type='PackActionInputs')]
+train_pipeline = [_base_.open_video, __sample, _base_.decode_video, *__pack]
 test_pipeline = [
-    dict(type='CheckedDecordInit'),
-    dict(type='SampleFrames', clip_len=8, frame_interval=3, test_mode=True),
+    _base_.open_video,
+    dict(**__sample, test_mode=True),
     dict(type='FrameOrder', order='forward'),
-    dict(type='DecordDecode'),
-    dict(type='FormatShape', input_format='NCTHW'),
-    dict(type='PackActionInputs'),
+    _base_.decode_video,
+    *__pack,
 ]
+
+__videos = dict(data_root=data_root, num_classes=num_classes)
 train_dataloader = dict(
     batch_size=16,
     num_workers=1,
-    persistent_workers=True,
-    sampler=dict(type='DefaultSampler', shuffle=True),
-    dataset=dict(
-        type='CheckedVideoDataset',
-        data_root=data_root,
-        ann_file='train.txt',
-        num_classes=num_classes,
-        pipeline=train_pipeline,
-    ),
+    dataset=dict(**__videos, ann_file='train.txt', pipeline=train_pipeline),
 )
 val_dataloader = dict(
     batch_size=16,
     num_workers=1,
-    persistent_workers=True,
-    sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(
-        type='CheckedVideoDataset',
-        data_root=data_root,
-        ann_file='test.txt',
-        num_classes=num_classes,
-        pipeline=test_pipeline,
-        test_mode=True,
-    ),
+    dataset=dict(**__videos, ann_file='test.txt', pipeline=test_pipeline),
 )
 test_dataloader = val_dataloader
-val_evaluator = dict(type='CheckedAccMetric')
-test_evaluator = val_evaluator

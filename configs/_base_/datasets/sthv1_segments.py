@@ -1,9 +1,5 @@
 # Something-Something V1 for 2-D networks: 8 frames, one a segment; one centre crop in tests.
-# No flip: left and right are labels.
-data_root = 'data/sthv1'
-num_classes = 174
-# Mirrored, one is the other: for Flip(flip_label_map=...), without which it is refused.
-flip_label_map = {2: 4, 4: 2, 30: 41, 41: 30, 52: 66, 66: 52}
+_base_ = 'sthv1_frames.py'
 
 train_pipeline = [
     dict(type='SampleFrames', clip_len=1, frame_interval=1, num_clips=8),
@@ -29,41 +25,6 @@ test_pipeline = [
     dict(type='PackActionInputs'),
 ]
 
-train_dataloader = dict(
-    batch_size=16,
-    num_workers=8,
-    persistent_workers=True,
-    sampler=dict(type='DefaultSampler', shuffle=True),
-    dataset=dict(
-        type='CheckedRawframeDataset',
-        data_root=data_root,
-        ann_file='sthv1_train_list_rawframes.txt',
-        data_prefix=dict(img='rawframes'),
-        num_classes=num_classes,
-        left_right=True,
-        filename_tmpl='{:05}.jpg',
-        start_index=1,
-        pipeline=train_pipeline,
-    ),
-)
-val_dataloader = dict(
-    batch_size=16,
-    num_workers=8,
-    persistent_workers=True,
-    sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(
-        type='CheckedRawframeDataset',
-        data_root=data_root,
-        ann_file='sthv1_val_list_rawframes.txt',
-        data_prefix=dict(img='rawframes'),
-        num_classes=num_classes,
-        left_right=True,
-        filename_tmpl='{:05}.jpg',
-        start_index=1,
-        pipeline=test_pipeline,
-        test_mode=True,
-    ),
-)
+train_dataloader = dict(batch_size=16, dataset=dict(pipeline=train_pipeline))
+val_dataloader = dict(batch_size=16, dataset=dict(pipeline=test_pipeline))
 test_dataloader = val_dataloader
-val_evaluator = dict(type='CheckedAccMetric')
-test_evaluator = val_evaluator

@@ -1,87 +1,38 @@
 # Something-Something V2: webm clips. No flip: left and right are labels.
+_base_ = 'default.py'
+
 data_root = 'data/sthv2'
 num_classes = 174
+clip_len = 16
 # Mirrored, one is the other: for Flip(flip_label_map=...), without which it is refused.
 flip_label_map = {86: 87, 87: 86, 93: 94, 94: 93, 166: 167, 167: 166}
 
+__open, __decode = _base_.open_video, _base_.decode_video
+__sample = dict(type='UniformSample', clip_len=clip_len, num_clips=1, test_mode=True)
 train_pipeline = [
-    dict(type='CheckedDecordInit'),
-    dict(type='UniformSample', clip_len=16),
-    dict(type='DecordDecode'),
-    dict(type='RandAugment', magnitude=7, num_layers=4, magnitude_std=0.5),
-    dict(type='RandomResizedCrop', area_range=(0.08, 1.0), aspect_ratio_range=(3 / 4, 4 / 3)),
-    dict(type='Resize', scale=(224, 224), keep_ratio=False),
-    dict(type='NoiseErasing', erase_prob=0.25),
-    dict(type='FormatShape', input_format='NCTHW'),
-    dict(type='PackActionInputs'),
+    __open,
+    dict(type='UniformSample', clip_len=clip_len),
+    __decode,
+    *_base_.train_view,
 ]
-val_pipeline = [
-    dict(type='CheckedDecordInit'),
-    dict(type='UniformSample', clip_len=16, num_clips=1, test_mode=True),
-    dict(type='DecordDecode'),
-    dict(type='Resize', scale=(-1, 224)),
-    dict(type='CenterCrop', crop_size=224),
-    dict(type='FormatShape', input_format='NCTHW'),
-    dict(type='PackActionInputs'),
-]
-test_pipeline = [
-    dict(type='CheckedDecordInit'),
-    dict(type='UniformSample', clip_len=16, num_clips=1, test_mode=True),
-    dict(type='DecordDecode'),
-    dict(type='Resize', scale=(-1, 224)),
-    dict(type='ThreeCrop', crop_size=224),
-    dict(type='FormatShape', input_format='NCTHW'),
-    dict(type='PackActionInputs'),
-]
+val_pipeline = [__open, __sample, __decode, *_base_.val_view]
+test_pipeline = [__open, __sample, __decode, *_base_.test_view]
 
+__videos = dict(
+    data_root=data_root,
+    data_prefix=dict(video='videos'),
+    num_classes=num_classes,
+    left_right=True,
+)
+__val = dict(**__videos, ann_file='sthv2_val_list_videos.txt')
 train_dataloader = dict(
-    batch_size=4,
-    num_workers=8,
-    persistent_workers=True,
-    sampler=dict(type='DefaultSampler', shuffle=True),
     collate_fn=dict(type='repeat_pseudo_collate'),  # batch_size counts videos
     dataset=dict(
-        type='CheckedVideoDataset',
-        data_root=data_root,
+        **__videos,
         ann_file='sthv2_train_list_videos.txt',
-        data_prefix=dict(video='videos'),
-        num_classes=num_classes,
-        left_right=True,
         num_repeats=2,
         pipeline=train_pipeline,
     ),
 )
-val_dataloader = dict(
-    batch_size=4,
-    num_workers=8,
-    persistent_workers=True,
-    sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(
-        type='CheckedVideoDataset',
-        data_root=data_root,
-        ann_file='sthv2_val_list_videos.txt',
-        data_prefix=dict(video='videos'),
-        num_classes=num_classes,
-        left_right=True,
-        pipeline=val_pipeline,
-        test_mode=True,
-    ),
-)
-test_dataloader = dict(
-    batch_size=1,
-    num_workers=8,
-    persistent_workers=True,
-    sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(
-        type='CheckedVideoDataset',
-        data_root=data_root,
-        ann_file='sthv2_val_list_videos.txt',
-        data_prefix=dict(video='videos'),
-        num_classes=num_classes,
-        left_right=True,
-        pipeline=test_pipeline,
-        test_mode=True,
-    ),
-)
-val_evaluator = dict(type='CheckedAccMetric')
-test_evaluator = val_evaluator
+val_dataloader = dict(dataset=dict(**__val, pipeline=val_pipeline))
+test_dataloader = dict(dataset=dict(**__val, pipeline=test_pipeline))
