@@ -15,29 +15,11 @@ param_scheduler = [
 ]
 auto_scale_lr = dict(base_batch_size=32)
 
-# 32 frames a clip
-train_dataloader = dict(
-    batch_size=4,
-    dataset=dict(
-        pipeline=[
-            {**step, 'clip_len': 32} if 'clip_len' in step else step
-            for step in _base_.train_dataloader.dataset.pipeline
-        ]
-    ),
+clip_len = 32  # in every pipeline and loader
+train_pipeline, val_pipeline, test_pipeline = (
+    [{**step, 'clip_len': clip_len} if 'clip_len' in step else step for step in steps]
+    for steps in (_base_.train_pipeline, _base_.val_pipeline, _base_.test_pipeline)
 )
-val_dataloader = dict(
-    dataset=dict(
-        pipeline=[
-            {**step, 'clip_len': 32} if 'clip_len' in step else step
-            for step in _base_.val_dataloader.dataset.pipeline
-        ]
-    )
-)
-test_dataloader = dict(
-    dataset=dict(
-        pipeline=[
-            {**step, 'clip_len': 32} if 'clip_len' in step else step
-            for step in _base_.test_dataloader.dataset.pipeline
-        ]
-    )
-)
+train_dataloader = dict(batch_size=4, dataset=dict(pipeline=train_pipeline))
+val_dataloader = dict(dataset=dict(pipeline=val_pipeline))
+test_dataloader = dict(dataset=dict(pipeline=test_pipeline))
