@@ -2,7 +2,8 @@
 # every frame at the stem; this stays with UniFormer's stride of 2, as its weights expect.
 _base_ = [
     'mmaction::recognition/uniformer/uniformer-small_imagenet1k-pre_16x4x1_kinetics400-rgb.py',
-    '../_base_/schedules/finetune_kinetics400.py',
+    '../_base_/datasets/kinetics400_train_val.py',
+    '../_base_/schedules/adamw_30e.py',
 ]
 custom_imports = dict(imports=['mmaction_emim'], allow_failed_imports=False)
 
