@@ -5,7 +5,6 @@ _base_ = [
     '../_base_/schedules/sgd_15e.py',
     '../_base_/default_runtime.py',
 ]
-custom_imports = dict(imports=['mmaction_emim'], allow_failed_imports=False)
 
 model = dict(
     type='Recognizer3D',
