@@ -1,4 +1,6 @@
-from pathlib import Path
+import re
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from mmaction.registry import MODELS
@@ -6,7 +8,67 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 
-FRONT_DOORS = sorted((Path(__file__).parents[1] / 'configs').glob('*.py'))
+from .configs import BASES, FOLDER, PATHS, config, path_id
+
+FRONT_DOORS = sorted(FOLDER.glob('*.py'))
+LOADERS = ('train', 'val', 'test')
+
+
+def values(tree: Any, key: str) -> Iterator[Any]:
+    """Every plain value that a config has under ``key``, below the top."""
+    for child in tree.values() if isinstance(tree, dict) else tree:
+        if isinstance(child, dict) and key in child:
+            yield child[key]
+        if isinstance(child, (dict, list, tuple)):
+            yield from values(child, key)
+
+
+def without_scope(pipeline: list[dict]) -> list[dict]:
+    """MMEngine marks top-level variables, but not loaders, with the package that they come from."""
+    return [{key: value for key, value in step.items() if key != '_scope_'} for step in pipeline]
+
+
+@pytest.mark.parametrize('path', PATHS, ids=path_id)
+def test_a_loader_has_the_pipeline_that_the_top_names(path):
+    cfg = config(path)
+    for split in LOADERS:
+        if f'{split}_pipeline' in cfg:
+            pipeline = cfg[f'{split}_dataloader'].dataset.pipeline
+            assert without_scope(pipeline) == without_scope(cfg[f'{split}_pipeline']), split
+
+
+@pytest.mark.parametrize('path', PATHS, ids=path_id)
+def test_a_variable_at_the_top_is_what_is_used(path):
+    cfg = config(path)
+    for key in ('clip_len', 'frame_interval', 'num_classes', 'data_root'):
+        if key in cfg:
+            used = set(values(cfg.to_dict(), key))
+            # MMAction2 calls data_root what the loaders call data_prefix.
+            assert used == {cfg[key]} or not used and 'mmaction::' in path.read_text(), key
+
+
+def test_one_file_says_how_clips_are_opened_and_decoded():
+    opens = re.compile(r'(Decord|PyAV|OpenCV)(Init|Decode)\b')
+    found = [path for path in PATHS if opens.search(path.read_text())]
+    assert [path for path in found if path.parent.name != 'study'] == [
+        FOLDER / '_base_/datasets/video_reader.py'
+    ]
+
+
+@pytest.mark.parametrize('path', [p for p in BASES if p.parent.name == 'datasets'], ids=path_id)
+def test_our_data_are_checked(path):
+    cfg = config(path)
+    for split in LOADERS:
+        if f'{split}_dataloader' in cfg:
+            assert cfg[f'{split}_dataloader'].dataset.type.startswith('Checked')
+            assert split == 'train' or cfg[f'{split}_evaluator'].type == 'CheckedAccMetric'
+
+
+def test_the_former_file_of_data_and_schedule_is_both():
+    both = config(FOLDER / '_base_/schedules/finetune_kinetics400.py')
+    data = config(FOLDER / '_base_/datasets/kinetics400_train_val.py')
+    schedule = config(FOLDER / '_base_/schedules/adamw_30e.py')
+    assert both.to_dict() == {**data.to_dict(), **schedule.to_dict()}
 
 
 @pytest.fixture(params=FRONT_DOORS, ids=lambda path: path.stem)

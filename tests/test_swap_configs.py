@@ -1,4 +1,4 @@
-"""configs/emim, m2a, ata: motion modules in MMAction2's own configs."""
+"""Motion modules in MMAction2's own configs, one folder a module."""
 
 import inspect
 import re
@@ -9,17 +9,18 @@ from mmaction.registry import MODELS
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
+from mmaction_emim.models import motion
 from mmaction_emim.models.surgery.motion_backbone import FAMILIES
 
+from .configs import COLLECTIONS, config, is_swap
 from .conftest import ROOT
 from .training import data_overrides
 
-CONFIGS = sorted(
-    path
-    for folder in ('emim', 'm2a', 'ata')
-    for path in (ROOT / 'configs' / folder).glob('*.py')
-    if 'MotionBackbone' in path.read_text()
-)
+SWAPS = {
+    folder.name: [path for path in sorted(folder.glob('*.py')) if is_swap(path)]
+    for folder in COLLECTIONS
+}
+CONFIGS = [path for paths in SWAPS.values() for path in paths]
 TWO_STEPS = 2  # batches of one clip
 
 
@@ -32,29 +33,25 @@ def test_every_family_has_a_config():
     wanted |= {'ResNetTSM', 'TANet', 'MobileNetV2TSM', 'ResNet3dSlowOnly', 'ResNet3dCSN'}
     wanted |= {'ResNet2Plus1d'}
     assert all(MODELS.get(name) for name in wanted)
-    emim = {backbone(Config.fromfile(path)) for path in CONFIGS if path.parent.name == 'emim'}
-    assert emim == wanted
+    assert {backbone(config(path)) for path in SWAPS['emim']} == wanted
 
 
 @pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)
 def test_only_the_swap_is_said(path):
-    cfg = Config.fromfile(path)
+    cfg = config(path)
     assert cfg.custom_imports['imports'] == ['mmaction_emim']
     for name in ('train_dataloader', 'val_dataloader', 'test_dataloader', 'optim_wrapper'):
         assert name in cfg
     if 'sthv' in path.stem:
         flips = [t for t in cfg.train_dataloader.dataset.pipeline if t.type == 'Flip']
         assert all('flip_label_map' in t for t in flips)
-    module = path.parent.name
-    assert f'-{module}_' in path.stem
-    assert (
-        cfg.model.backbone.motion.type
-        == {
-            'emim': 'EMIMAttention',
-            'm2a': 'MotionAwareAttention',
-            'ata': 'AlignmentGuidedTemporalAttention',
-        }[module]
-    )
+    assert f'-{path.parent.name}_' in path.stem
+
+
+@pytest.mark.parametrize('folder', SWAPS)
+def test_a_folder_is_of_one_module(folder):
+    (module,) = {config(path).model.backbone.motion.type for path in SWAPS[folder]}
+    assert module in motion.__all__
 
 
 def from_scratch(cfg):
