@@ -1,13 +1,18 @@
 """Closes the gaps of the released upstream wheels, each in one function, for today's stack.
 
-Every function looks for its gap and does nothing where there is none. This is the only module that
-touches private names of MMEngine and MMAction2.
+A function tells the upstream module that it mends and runs when that module is imported, or at once
+if it was before ours: the order of imports decides nothing. Each looks for its gap and does nothing
+where there is none.
+
+Private names of upstream are imported here only, but for subclasses that say so in their docstring.
 """
 
 import atexit
+import importlib
 import importlib.machinery
 import importlib.util
 import sys
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from functools import wraps
 from types import ModuleType
@@ -15,53 +20,65 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch._subclasses import FakeTensorMode
+from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
+from torch.nn.modules.conv import _ConvNd as Convolution
 
-_LOCATIONS = {
-    'MODELS': 'mmaction_emim.models',
-    'DATASETS': 'mmaction_emim.datasets',
-    'TRANSFORMS': 'mmaction_emim.datasets.transforms',
-    'HOOKS': 'mmaction_emim.engine',
-    'OPTIM_WRAPPER_CONSTRUCTORS': 'mmaction_emim.engine',
-    'METRICS': 'mmaction_emim.evaluation',
-    'STRATEGIES': 'mmaction_emim.engine',
-}
+from mmaction_emim.utils.import_hook import Action, ImportHook
+
+__all__ = ['BatchNorm', 'Convolution', 'FakeTensorMode', 'apply', 'softmax_backward']
+
+softmax_backward = torch._softmax_backward_data
+
+_BEFORE: dict[str, list[Action]] = defaultdict(list)
+_AFTER: dict[str, list[Action]] = defaultdict(list)
+_HOOK = ImportHook(_BEFORE, _AFTER)
+
+
+def _before(module: str) -> Callable[[Action], Action]:
+    """Have a function called with this module before its code runs."""
+    return _to(_BEFORE[module])
+
+
+def _after(module: str) -> Callable[[Action], Action]:
+    """Have a function called with this module after its code ran."""
+    return _to(_AFTER[module])
+
+
+def _to(actions: list[Action]) -> Callable[[Action], Action]:
+    def append(cure: Action) -> Action:
+        actions.append(cure)
+        return cure
+
+    return append
 
 
 def apply() -> None:
-    """Close the gaps that must be closed before MMAction2's or MMEngine's parts are imported."""
+    """Close the gaps of what is imported, and of the rest when it is."""
     provide_importlib_metadata()
-    provide_drn()
-    allow_mmengine_checkpoints()
-    init_dist_without_cuda()
-    collect_through_process_group()
-
-
-def apply_to_models() -> None:
-    """Close the gaps inside models and optimizers; called when ``mmaction_emim.models`` loads."""
-    wrap_ddp_without_cuda()
-    amp_without_cuda()
-    float_scores()
-    tsm_optimizer_of_any_module()
-
-
-def apply_to_transforms() -> None:
-    """Close the gap inside transforms; called when ``mmaction_emim.datasets.transforms`` loads."""
-    negative_hue_shift()
+    _HOOK.install()
 
 
 def register_lazily() -> None:
-    """Have MMAction2's registries import our modules when they first look something up.
+    """Have the registries import our modules when they first look something up.
 
     So ``import mmaction_emim`` costs no more than ``import mmaction``, which loads no model.
     """
     from mmaction import registry
-    from mmengine.registry import STRATEGIES
+    from mmengine.registry import STRATEGIES  # MMAction2 has none of its own
 
-    for name, location in _LOCATIONS.items():
-        where = getattr(registry, name, STRATEGIES)  # MMAction2 has none of its own
-        if location not in where._locations:
-            where._locations = [*where._locations, location]
-            if where._imported:
+    for registry_, location in (
+        (registry.MODELS, 'mmaction_emim.models'),
+        (registry.DATASETS, 'mmaction_emim.datasets'),
+        (registry.TRANSFORMS, 'mmaction_emim.datasets.transforms'),
+        (registry.HOOKS, 'mmaction_emim.engine'),
+        (registry.OPTIM_WRAPPER_CONSTRUCTORS, 'mmaction_emim.engine'),
+        (registry.METRICS, 'mmaction_emim.evaluation'),
+        (STRATEGIES, 'mmaction_emim.engine'),
+    ):
+        if location not in registry_._locations:
+            registry_._locations = [*registry_._locations, location]
+            if registry_._imported:
                 importlib.import_module(location)
 
 
@@ -76,16 +93,14 @@ def provide_importlib_metadata() -> None:
         sys.modules['importlib_metadata'] = metadata
 
 
-def provide_drn() -> None:
+@_before('mmaction.models.localizers')
+def provide_drn(localizers: ModuleType) -> None:
     """mmaction2 1.2.0 lacks ``localizers/drn``: no model imports (mmaction2 issue 2714).
 
     Cure: a stand-in whose ``DRN`` says so when it is built.
     """
-    root = importlib.util.find_spec('mmaction').submodule_search_locations
-    name = 'mmaction.models.localizers.drn'
-    if name in sys.modules or importlib.machinery.PathFinder.find_spec(
-        name, [f'{path}/models/localizers' for path in root]
-    ):
+    name = f'{localizers.__name__}.drn'
+    if name in sys.modules or importlib.machinery.PathFinder.find_spec(name, localizers.__path__):
         return
 
     class DRN:
@@ -97,23 +112,23 @@ def provide_drn() -> None:
 
     from mmaction.registry import MODELS
 
-    MODELS.register_module(module=DRN)
+    MODELS.register_module(module=DRN, force=True)
     package, module = ModuleType(name), ModuleType(f'{name}.drn')
     package.__path__ = []
     package.drn, module.DRN = module, DRN
     sys.modules[name], sys.modules[f'{name}.drn'] = package, module
 
 
-def allow_mmengine_checkpoints() -> None:
+@_after('mmengine.logging.history_buffer')
+def allow_mmengine_checkpoints(history_buffer: ModuleType) -> None:
     """``torch.load`` refuses MMEngine's checkpoints since torch 2.6 (mmengine issue 1655).
 
     They hold MMEngine's log history and numpy scalars. Cure: name exactly these as safe, so that
     loading stays ``weights_only=True``. ``getattr`` is allowed for HistoryBuffer's methods only.
     """
-    if not hasattr(torch.serialization, 'add_safe_globals'):
-        return
     import numpy as np
-    from mmengine.logging import HistoryBuffer
+
+    HistoryBuffer = history_buffer.HistoryBuffer
 
     def history_buffer_attribute(owner: Any, name: str) -> Any:
         if owner is not HistoryBuffer or name not in ('mean', 'max', 'min', 'current'):
@@ -140,26 +155,34 @@ def _on_cpu() -> bool:
     return get_device() == 'cpu'
 
 
-def _replace(owner: Any, name: str, wrapper: Callable) -> None:
-    """Put ``wrapper(original)`` in the place of ``owner.name``, once."""
+def _replace(owner: type | ModuleType, name: str, wrapper: Callable) -> None:
+    """Put ``wrapper(original)`` in the place of ``owner.name``, once.
+
+    Of a module's function, the copies that upstream's other modules imported are replaced too.
+    """
     original = getattr(owner, name)
-    if not hasattr(original, '_mmaction_emim'):
-        replacement = wraps(original)(wrapper(original))
-        replacement._mmaction_emim = True
-        setattr(owner, name, replacement)
+    if hasattr(original, '_mmaction_emim'):
+        return
+    replacement = wraps(original)(wrapper(original))
+    replacement._mmaction_emim = True
+    setattr(owner, name, replacement)
+    for module_name, module in list(sys.modules.items()):
+        if module_name.startswith(('mmengine.', 'mmaction.')) and isinstance(owner, ModuleType):
+            if vars(module).get(name) is original:
+                setattr(module, name, replacement)
 
 
-def init_dist_without_cuda() -> None:
+@_after('mmengine.dist.utils')
+def init_dist_without_cuda(utils: ModuleType) -> None:
     """MMEngine sets a CUDA device, and takes nccl, in every launcher (no upstream issue found).
 
     Cure: without an accelerator, gloo and no device.
     """
-    if not _on_cpu():
-        return
-    from mmengine.dist import utils
 
     def on_gloo(original: Callable) -> Callable:
         def init(backend: str, *args: Any, **kwargs: Any) -> None:
+            if not _on_cpu():
+                return original(backend, *args, **kwargs)
             set_device = torch.cuda.set_device
             torch.cuda.set_device = lambda *_: None
             try:
@@ -174,56 +197,74 @@ def init_dist_without_cuda() -> None:
         _replace(utils, launcher, on_gloo)
 
 
-def wrap_ddp_without_cuda() -> None:
-    """MMEngine gives DDP ``device_ids``, which a model on a CPU may not have (same gap)."""
-    if not _on_cpu():
-        return
-    from mmengine.model import MMDistributedDataParallel
-
-    def without_device_ids(original: Callable) -> Callable:
-        def init(self: Any, module: nn.Module, *args: Any, **kwargs: Any) -> None:
-            kwargs['device_ids'] = None
-            original(self, module, *args, **kwargs)
-
-        return init
-
-    _replace(MMDistributedDataParallel, '__init__', without_device_ids)
-
-
 def _leave_process_group() -> None:
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
 
 
-def amp_without_cuda() -> None:
+@_after('mmengine.dist.dist')
+def collect_through_process_group(dist: ModuleType) -> None:
+    """``collect_results_cpu`` leaves ``.dist_test`` in the working folder and needs a shared disk.
+
+    (mmengine issue 557.) Cure: gather through the process group, which several nodes share.
+    """
+
+    def gathered(original: Callable) -> Callable:
+        def collect(result_part: list, size: int, tmpdir: str | None = None) -> list | None:
+            if tmpdir is None:
+                return dist.collect_results_gpu(result_part, size)  # any device, despite its name
+            return original(result_part, size, tmpdir)
+
+        return collect
+
+    _replace(dist, 'collect_results_cpu', gathered)
+
+
+@_after('mmengine.model.wrappers.distributed')
+def wrap_ddp_without_cuda(distributed: ModuleType) -> None:
+    """MMEngine gives DDP ``device_ids``, which a model on a CPU may not have (same gap)."""
+
+    def without_device_ids(original: Callable) -> Callable:
+        def init(self: Any, module: nn.Module, *args: Any, **kwargs: Any) -> None:
+            if _on_cpu():
+                kwargs['device_ids'] = None
+            original(self, module, *args, **kwargs)
+
+        return init
+
+    _replace(distributed.MMDistributedDataParallel, '__init__', without_device_ids)
+
+
+@_after('mmengine.optim.optimizer.amp_optimizer_wrapper')
+def amp_without_cuda(amp: ModuleType) -> None:
     """``AmpOptimWrapper`` (``--amp``) asserts a GPU (mmpretrain issue 1556).
 
     Cure: on a CPU it autocasts to bfloat16, which needs no loss scaling.
     """
-    if not _on_cpu():
-        return
-    from mmengine.optim import AmpOptimWrapper, OptimWrapper
 
-    def on_cpu(original: Callable) -> Callable:
-        def init(self: Any, loss_scale: Any = None, dtype: Any = None, **kwargs: Any) -> None:
-            if dtype not in (None, 'bfloat16'):
-                raise ValueError(f'AmpOptimWrapper: on a CPU dtype must be bfloat16, got {dtype!r}')
-            OptimWrapper.__init__(self, **kwargs)
-            self._scale_update_param = None
-            self.cast_dtype = torch.bfloat16
-            self.loss_scaler = torch.amp.GradScaler('cpu', enabled=False)
+    def on_cpu(self: Any, loss_scale: Any = None, dtype: Any = None, **kwargs: Any) -> None:
+        if dtype not in (None, 'bfloat16', torch.bfloat16):
+            raise ValueError(f'AmpOptimWrapper: on a CPU dtype must be bfloat16, got {dtype!r}')
+        amp.OptimWrapper.__init__(self, **kwargs)
+        self._scale_update_param = None
+        self.cast_dtype = torch.bfloat16
+        self.loss_scaler = torch.amp.GradScaler('cpu', enabled=False)
+
+    def on_any_device(original: Callable) -> Callable:
+        def init(self: Any, *args: Any, **kwargs: Any) -> None:
+            (on_cpu if _on_cpu() else original)(self, *args, **kwargs)
 
         return init
 
-    _replace(AmpOptimWrapper, '__init__', on_cpu)
+    _replace(amp.AmpOptimWrapper, '__init__', on_any_device)
 
 
-def float_scores() -> None:
+@_after('mmaction.models.heads.base')
+def float_scores(base: ModuleType) -> None:
     """``BaseHead.loss_by_feat`` hands bfloat16 scores to numpy (no upstream issue found).
 
     Cure: float32 scores.
     """
-    from mmaction.models.heads import BaseHead
 
     def in_float32(original: Callable) -> Callable:
         def loss_by_feat(self: Any, cls_scores: Any, *args: Any, **kwargs: Any) -> dict:
@@ -233,18 +274,17 @@ def float_scores() -> None:
 
         return loss_by_feat
 
-    _replace(BaseHead, 'loss_by_feat', in_float32)
+    _replace(base.BaseHead, 'loss_by_feat', in_float32)
 
 
-def tsm_optimizer_of_any_module() -> None:
+@_after('mmaction.engine.optimizers.tsm_optim_wrapper_constructor')
+def tsm_optimizer_of_any_module(tsm: ModuleType) -> None:
     """``TSMOptimWrapperConstructor`` knows convolutions, linear layers and batch norms only.
 
     It refuses LayerNorm and leaves out, in silence, what a module with children holds itself (no
     upstream issue found). Cure: these train with the base learning rate and no weight decay.
     """
-    from mmaction.engine.optimizers import TSMOptimWrapperConstructor
-
-    known = (nn.modules.conv._ConvNd, nn.Linear, nn.modules.batchnorm._BatchNorm, nn.GroupNorm)
+    known = (Convolution, nn.Linear, BatchNorm, nn.GroupNorm)
 
     class Known:
         """The modules of a network that upstream has a rule for, and those without parameters."""
@@ -267,17 +307,17 @@ def tsm_optimizer_of_any_module() -> None:
 
         return add_params
 
-    _replace(TSMOptimWrapperConstructor, 'add_params', with_the_rest)
+    _replace(tsm.TSMOptimWrapperConstructor, 'add_params', with_the_rest)
 
 
-def negative_hue_shift() -> None:
+@_after('mmaction.datasets.transforms.processing')
+def negative_hue_shift(processing: ModuleType) -> None:
     """``ColorJitter`` adds a negative shift to uint8 hues: OverflowError in numpy 2.
 
     (No upstream issue found.) Cure: the same sum in int16.
     """
     import cv2
     import numpy as np
-    from mmaction.datasets.transforms import ColorJitter
 
     def adjust_hue(img: np.ndarray, factor: float) -> np.ndarray:
         img = np.clip(img, 0, 255).astype(np.uint8)
@@ -286,35 +326,6 @@ def negative_hue_shift() -> None:
         return cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB).astype(np.float32)
 
     try:
-        ColorJitter.adjust_hue(np.zeros((1, 1, 3)), -0.1)
+        processing.ColorJitter.adjust_hue(np.zeros((1, 1, 3)), -0.1)
     except OverflowError:
-        ColorJitter.adjust_hue = staticmethod(adjust_hue)
-
-
-def collect_through_process_group() -> None:
-    """``collect_results_cpu`` leaves ``.dist_test`` in the working folder and needs a shared disk.
-
-    (mmengine issue 557.) Cure: gather through the process group, which several nodes share.
-    """
-    from mmengine.dist import dist
-
-    def gathered(original: Callable) -> Callable:
-        def collect(result_part: list, size: int, tmpdir: str | None = None) -> list | None:
-            if tmpdir is None:
-                return dist.collect_results_gpu(result_part, size)  # any device, despite its name
-            return original(result_part, size, tmpdir)
-
-        return collect
-
-    _replace(dist, 'collect_results_cpu', gathered)
-
-
-def before_loading(module: nn.Module, hook: Callable) -> None:
-    """``register_load_state_dict_pre_hook``, which torch made public after 2.1.
-
-    ``hook(module, state_dict, prefix, …)`` may change ``state_dict`` in place.
-    """
-    if hasattr(module, 'register_load_state_dict_pre_hook'):
-        module.register_load_state_dict_pre_hook(hook)
-    else:
-        module._register_load_state_dict_pre_hook(hook, with_module=True)
+        processing.ColorJitter.adjust_hue = staticmethod(adjust_hue)

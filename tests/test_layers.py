@@ -14,7 +14,9 @@ LAYERS = (
     {'engine', 'evaluation'},
     {'models'},
     {'datasets'},
-    {'utils', 'ops', 'compat'},
+    {'ops'},
+    {'compat'},
+    {'utils'},
 )
 DEPTH = {room: depth for depth, rooms in enumerate(LAYERS) for room in rooms}
 OUTSIDE = {'projects', 'tools', 'demo', 'benchmarks', 'tests'}
@@ -50,7 +52,7 @@ def offences(root: Path, folder: str, outside: set[str]) -> list[str]:
             wrong = target[0] in outside
             if folder == target[0] == PACKAGE and len(target) > 1 and target[1] in DEPTH:
                 # What the package's own __init__ may import, every room may.
-                depth = DEPTH[parts[1]] if parts[1] != '__init__' else len(LAYERS) - 2
+                depth = DEPTH[parts[1] if parts[1] != '__init__' else 'ops']
                 wrong |= parts[1] != target[1] and DEPTH[target[1]] <= depth
             if wrong:
                 found.append(f'{relative}:{line}: {source.splitlines()[line - 1].strip()}')

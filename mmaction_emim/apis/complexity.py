@@ -8,10 +8,10 @@ from mmaction.registry import MODELS
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from torch import Tensor, nn
-from torch._subclasses import FakeTensorMode
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
+from mmaction_emim.compat import FakeTensorMode
 from mmaction_emim.evaluation.protocol import input_shape, is_2d
 from mmaction_emim.models.motion import EMIMAttention
 

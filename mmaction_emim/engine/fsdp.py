@@ -1,4 +1,7 @@
-"""Fully sharded data parallel, on machines without an accelerator too."""
+"""Fully sharded data parallel, on machines without an accelerator too.
+
+Derives from ``mmengine._strategy``, which MMEngine keeps private and has no other door to.
+"""
 
 from typing import Any
 
@@ -65,7 +68,7 @@ class ResumableFSDPStrategy(FSDPStrategy):
 
     def load_optim_state_dict(self, state_dict: dict) -> None:
         """Load the optimizer's state, as this strategy saved it."""
-        # torch 2.1 changed the order of these arguments.
+        # MMEngine gives these by position, in an order that torch no longer has.
         sharded = FullyShardedDataParallel.optim_state_dict_to_load(
             model=self.model, optim=self.optim_wrapper.optimizer, optim_state_dict=state_dict
         )

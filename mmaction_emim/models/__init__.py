@@ -5,8 +5,6 @@ from importlib.util import find_spec
 if find_spec('mmaction') is not None:
     from mmaction.registry import MODELS
 
-    from mmaction_emim import compat
-
     from .backbones import EMIMUniFormer
     from .motion import (
         AlignmentGuidedTemporalAttention,
@@ -31,4 +29,3 @@ if find_spec('mmaction') is not None:
         MotionAwareAttention,
     ):
         MODELS.register_module(module=module, force=True)
-    compat.apply_to_models()

@@ -15,6 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from mmaction_emim.compat import softmax_backward
+
 from .reference import MLP, PAD_VALUE, QUICK, inside_frame
 
 KEEPS_AFFINITY = True  # the gradient starts from it
@@ -90,7 +92,7 @@ def backward(
             value, weight = tile.keys(v[chunk]), _softmax(tile, logits, mask)
             tile.add(v_sum[chunk], tile.spread(weight).mT @ out_grad)
             soft_grad = tile.gather(out_grad @ value.mT)
-            soft_grad = torch._softmax_backward_data(soft_grad, weight, -1, dtype)
+            soft_grad = softmax_backward(soft_grad, weight, -1, dtype)
             logits_grad = soft_grad if logits_grad is None else soft_grad.add_(logits_grad)
         if mask:
             logits_grad = logits_grad.masked_fill(tile.outside, 0.0)

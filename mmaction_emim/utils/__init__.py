@@ -1,1 +1,1 @@
-"""Plumbing that any room may use: command lines and files."""
+"""Plumbing that any room may use: command lines, files and imports."""

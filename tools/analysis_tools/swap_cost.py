@@ -14,11 +14,11 @@ from mmaction.registry import MODELS
 from mmengine.config import Config
 from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
-from torch._subclasses import FakeTensorMode
 from torch.utils.flop_counter import FlopCounterMode
 
 import mmaction_emim  # noqa: F401 (registers the modules)
 from mmaction_emim.apis.complexity import count_windows, without_downloads
+from mmaction_emim.compat import FakeTensorMode
 
 ROOT = Path(__file__).resolve().parents[2]
 ATA = 'AlignmentGuidedTemporalAttention'  # its path depends on values

@@ -1,15 +1,11 @@
 """Transforms, registered in MMAction2's ``TRANSFORMS``."""
 
-from mmaction_emim import compat
-
 from .frame_order import FrameOrder
 from .noise_erasing import NoiseErasing
 from .rand_augment import RandAugment
 from .rawframe_decode import CheckedRawFrameDecode
 from .sample_span import SampleSpan
 from .video_init import CheckedDecordInit
-
-compat.apply_to_transforms()
 
 __all__ = [
     'CheckedDecordInit',

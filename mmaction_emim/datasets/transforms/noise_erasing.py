@@ -13,6 +13,8 @@ class NoiseErasing(RandomErasing):
     About ten times as fast as ``mode='rand'`` with ``fill_std``. The defaults are the noise that is
     standard normal after normalisation by mean .45 and standard deviation .225.
 
+    Upstream's private ``_fill_pixels`` is replaced.
+
     Args:
         erase_prob: Of a clip. Default 0.25.
         fill_color: Mean of the noise, of 255. Default 114.75.

@@ -75,7 +75,8 @@ class PyAVReader:
 class CheckedDecordInit(DecordInit):
     """:class:`mmaction.datasets.transforms.DecordInit` that knows what decord cannot read.
 
-    Local files are opened by their path, not read into memory. ``DecordDecode`` comes after it.
+    Local files are opened by their path, not read into memory: upstream's private
+    ``_get_video_reader`` is replaced. ``DecordDecode`` comes after it.
 
     Args:
         io_backend: As upstream's; PyAV reads from ``'disk'`` (default) only.

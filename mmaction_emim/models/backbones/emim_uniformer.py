@@ -17,7 +17,7 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from mmaction_emim import compat
+from mmaction_emim.compat import BatchNorm
 from mmaction_emim.models.checkpoint import adapt_to_backbone
 from mmaction_emim.models.motion import EMIMAttention
 
@@ -192,7 +192,7 @@ class EMIMUniFormer(UniFormer):
                 else:
                     block.attn = GlobalAttention(block.attn)
         _recompute(self, with_cp)
-        compat.before_loading(self, adapt_to_backbone)
+        self.register_load_state_dict_pre_hook(adapt_to_backbone)
         if channels_last:
             self.to(memory_format=torch.channels_last_3d)
 
@@ -213,7 +213,7 @@ def _recompute(backbone: UniFormer, stages: Sequence[int]) -> None:
 
 def _with_statistics_kept(block: nn.Module) -> tuple[AbstractContextManager, ...]:
     """Contexts of forward and recomputation; the latter must not update BatchNorm again."""
-    norms = [m for m in block.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+    norms = [m for m in block.modules() if isinstance(m, BatchNorm)]
     return nullcontext(), _momentum(norms, 0.0)
 
 

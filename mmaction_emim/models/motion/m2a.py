@@ -45,6 +45,7 @@ class MotionAwareAttention(nn.Module):
         self.layer_scale = None
         if layer_scale is not None:
             self.layer_scale = nn.Parameter(torch.full((dim,), float(layer_scale)))
+        self.register_load_state_dict_pre_hook(_flatten_convolutions)
 
     def start_as_identity(self) -> None:
         """Make the answer the input, bit for bit, until trained."""
@@ -74,9 +75,9 @@ class MotionAwareAttention(nn.Module):
             gate = gate * self.layer_scale
         return x + x * gate.to(x.dtype)
 
-    def _load_from_state_dict(self, state_dict: dict, prefix: str, *args: Any) -> None:
-        for name in ('conv_down.weight', 'conv_up.weight'):
-            weight = state_dict.get(prefix + name)
-            if weight is not None and weight.dim() > 2:
-                state_dict[prefix + name] = weight.flatten(1)  # (out, in, 1, 1) -> (out, in)
-        super()._load_from_state_dict(state_dict, prefix, *args)
+
+def _flatten_convolutions(module: nn.Module, state_dict: dict, prefix: str, *_: Any) -> None:
+    for name in ('conv_down.weight', 'conv_up.weight'):
+        weight = state_dict.get(prefix + name)
+        if weight is not None and weight.dim() > 2:
+            state_dict[prefix + name] = weight.flatten(1)  # (out, in, 1, 1) -> (out, in)

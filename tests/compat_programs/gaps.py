@@ -1,0 +1,186 @@
+"""Steps into every gap of upstream's wheels and prints, as JSON, what each ended with.
+
+python gaps.py never      without our package
+python gaps.py before     ours is imported, then upstream
+python gaps.py after      upstream is imported, then ours
+
+Printed are the names of the gaps and their errors, or null. Works in the current folder.
+"""
+
+import importlib
+import json
+import os
+import socket
+import sys
+import traceback
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+warnings.simplefilter('ignore')
+GAPS: dict[str, Callable[[], None]] = {}
+UPSTREAM = (
+    'mmaction.datasets.transforms',
+    'mmaction.engine',
+    'mmaction.models',
+    'mmengine.dist',
+    'mmengine.logging',
+    'mmengine.optim',
+    'mmengine.runner',
+)
+
+
+def gap(function: Callable[[], None]) -> Callable[[], None]:
+    GAPS[function.__name__] = function
+    return function
+
+
+@gap
+def importlib_metadata() -> None:
+    import mmaction.utils.dependency  # noqa: F401
+
+
+@gap
+def drn() -> None:
+    import mmaction.models  # noqa: F401
+
+
+@gap
+def weights_only() -> None:
+    import numpy as np
+    import torch
+    from mmengine.logging import HistoryBuffer
+
+    saved = dict(history=HistoryBuffer([1.0], [1]), scalar=np.float64(1), array=np.arange(2))
+    torch.save(saved, 'checkpoint.pth')
+    torch.load('checkpoint.pth', weights_only=True)
+
+
+@gap
+def init_dist() -> None:
+    import torch.distributed
+    from mmengine.dist import init_dist
+
+    os.environ.update(RANK='0', LOCAL_RANK='0', WORLD_SIZE='1')
+    os.environ.update(MASTER_ADDR='127.0.0.1', MASTER_PORT=str(free_port()))
+    init_dist('pytorch')
+    torch.distributed.destroy_process_group()
+
+
+@gap
+def device_ids() -> None:
+    import torch
+    from mmengine.model import MMDistributedDataParallel
+
+    torch.distributed.init_process_group('gloo', f'file://{os.getcwd()}/ddp', None, 1, 0)
+    try:
+        MMDistributedDataParallel(torch.nn.Linear(2, 2), device_ids=[0])
+    finally:
+        torch.distributed.destroy_process_group()
+
+
+@gap
+def collect_results() -> None:
+    """Two processes, one a fork, and each has half of the results."""
+    import torch.distributed
+    from mmengine.dist import collect_results_cpu
+
+    def collect(rank: int) -> list | None:
+        torch.distributed.init_process_group('gloo', f'file://{os.getcwd()}/collect', None, 2, rank)
+        return collect_results_cpu([rank], 2)
+
+    if not (child := os.fork()):
+        collect(1)
+        os._exit(0)
+    assert collect(0) == [0, 1]
+    os.waitpid(child, 0)
+    torch.distributed.destroy_process_group()
+    assert not Path('.dist_test').exists(), 'a folder is left behind'
+
+
+@gap
+def amp() -> None:
+    import torch
+    from mmengine.optim import AmpOptimWrapper
+
+    layer = torch.nn.Linear(2, 2)
+    wrapper = AmpOptimWrapper(optimizer=torch.optim.SGD(layer.parameters(), 0.1))
+    with wrapper.optim_context(layer):
+        y = layer(torch.ones(1, 2))
+    assert y.dtype == torch.bfloat16
+    wrapper.update_params(y.float().sum())
+
+
+@gap
+def bfloat16_scores() -> None:
+    import torch
+    from mmaction.models.heads import I3DHead
+    from mmaction.structures import ActionDataSample
+
+    head = I3DHead(num_classes=6, in_channels=4)
+    samples = [ActionDataSample().set_gt_label(0)] * 2
+    assert head.loss_by_feat(torch.zeros(2, 6).bfloat16(), samples)['loss_cls'] > 0
+
+
+@gap
+def tsm_optimizer() -> None:
+    import torch
+    from mmaction.engine.optimizers import TSMOptimWrapperConstructor
+
+    build = TSMOptimWrapperConstructor({'optimizer': {'type': 'SGD', 'lr': 0.1}}, {'fc_lr5': True})
+    conv, norm, linear = torch.nn.Conv2d(3, 8, 1), torch.nn.LayerNorm(8), torch.nn.Linear(8, 2)
+    build(torch.nn.Sequential(conv, norm, linear))
+
+
+@gap
+def hue() -> None:
+    import numpy as np
+    from mmaction.datasets.transforms import ColorJitter
+
+    red = np.full((2, 2, 3), (200, 10, 10), np.uint8)
+    moved = ColorJitter.adjust_hue(red, -0.1)[0, 0]  # 25 steps down from red: to magenta
+    assert moved[0] > moved[2] > moved[1], moved
+
+
+def free_port() -> int:
+    with socket.socket() as server:
+        server.bind(('127.0.0.1', 0))
+        return server.getsockname()[1]
+
+
+def error_of(function: Callable[[], None]) -> str | None:
+    try:
+        function()
+    except Exception as error:
+        traceback.print_exc()
+        return f'{type(error).__name__}: {error}'
+
+
+def add_drn() -> None:
+    """The localizer as MMAction2's repository has it, so that the other gaps can be reached."""
+    for name in ('mmaction.models.localizers.drn', 'mmaction.models.localizers.drn.drn'):
+        sys.modules.setdefault(name, ModuleType(name)).DRN = object
+
+
+def main(order: str) -> None:
+    ended = {}
+    if order == 'after':
+        add_drn()
+        for name in UPSTREAM:
+            importlib.import_module(name)
+    else:
+        sys.modules['importlib_metadata'] = None  # as if it was not installed
+    if order != 'never':
+        import mmaction_emim  # noqa: F401
+    for name, function in GAPS.items():
+        ended[name] = error_of(function)
+        if order == 'never' and name == 'importlib_metadata':
+            del sys.modules[name]
+        elif order == 'never' and name == 'drn':
+            add_drn()
+    print(json.dumps(ended))
+
+
+if __name__ == '__main__':
+    main(*sys.argv[1:])
