@@ -1,12 +1,14 @@
 # make quickstart: install, generate data, train, test.    make test: install and run the tests.
+# make docs: install and build the documentation into docs/_build.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: install install-test quickstart test test-slow test-study lint clean
+.PHONY: install install-test install-docs quickstart test test-slow test-study lint docs clean
 
 install: $(VENV)/.installed
 install-test: $(VENV)/.installed-test
+install-docs: $(VENV)/.installed-docs
 
 $(VENV)/.installed: setup.py setup.cfg pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or later is needed")'
@@ -17,6 +19,10 @@ $(VENV)/.installed: setup.py setup.cfg pyproject.toml constraints.txt
 
 $(VENV)/.installed-test: $(VENV)/.installed
 	$(BIN)/python -m pip install --progress-bar on -c constraints.txt -e '.[test,dev]'
+	touch $@
+
+$(VENV)/.installed-docs: $(VENV)/.installed
+	$(BIN)/python -m pip install --progress-bar on -c constraints.txt -e '.[docs]'
 	touch $@
 
 quickstart: install
@@ -35,5 +41,9 @@ lint: install-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
+# Every warning is an error: a reference that does not resolve, a page that nothing links to.
+docs: install-docs
+	$(BIN)/python -m sphinx -q -W --keep-going -c docs . docs/_build
+
 clean:
-	rm -rf $(VENV) build *.egg-info
+	rm -rf $(VENV) build docs/_build docs/api *.egg-info
