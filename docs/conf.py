@@ -1,7 +1,7 @@
 """Sphinx configuration of the site; ``make docs`` builds it.
 
-Its sources are the project's Markdown files where they are, so that one link works on the site and in
-a browser of the source, and the docstrings.
+Its sources are the project's Markdown files where they are, so that one link works on the site and
+in a browser of the source, and the docstrings.
 """
 
 import builtins
@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / 'docs')]
 
 import api_pages  # noqa: E402
+
 from mmaction_emim import __version__  # noqa: E402
 
 project = 'mmaction_emim'
@@ -56,7 +57,7 @@ nitpick_ignore_regex = [
 
 
 def add_navigation(app: Sphinx, docname: str, source: list[str]) -> None:
-    """Give the index a hidden table of the pages that it links to, and docs/api.md one of its own."""
+    """Navigation: the index shows the pages that it links to, docs/api.md those of the API."""
     if docname == root_doc:
         pages, options = re.findall(r'\]\(([^)#:]+)\.md\)', source[0]), ':hidden:'
     elif docname == 'docs/api':

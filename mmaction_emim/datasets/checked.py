@@ -19,7 +19,7 @@ class ClipError(RuntimeError):
     """A clip that cannot be read or transformed; the message names it."""
 
 
-class _Checked:
+class CheckedDatasetMixin:
     """Mixin: a strict reader of annotation lists, clips that fail, repeated augmentation.
 
     A clip that cannot be read or transformed is logged once. In training another one is drawn from
@@ -205,11 +205,11 @@ class _Checked:
 
 
 @DATASETS.register_module()
-class CheckedVideoDataset(_Checked, VideoDataset):
+class CheckedVideoDataset(CheckedDatasetMixin, VideoDataset):
     """:class:`mmaction.datasets.VideoDataset` with its list checked; survives clips that fail.
 
     Takes the same arguments, ``max_failed_share``, ``num_repeats`` and ``left_right``: see
-    :class:`_Checked`. A path may hold spaces. With ``num_classes`` every label must be
+    :class:`.CheckedDatasetMixin`. A path may hold spaces. With ``num_classes`` every label must be
     below it.
 
     Raises:
@@ -230,11 +230,11 @@ class CheckedVideoDataset(_Checked, VideoDataset):
 
 
 @DATASETS.register_module()
-class CheckedRawframeDataset(_Checked, RawframeDataset):
+class CheckedRawframeDataset(CheckedDatasetMixin, RawframeDataset):
     """:class:`mmaction.datasets.RawframeDataset` with its list checked; survives clips that fail.
 
     Takes the same arguments, ``max_failed_share``, ``num_repeats`` and ``left_right``: see
-    :class:`_Checked`. With ``num_classes`` every label must be below it.
+    :class:`.CheckedDatasetMixin`. With ``num_classes`` every label must be below it.
 
     Raises:
         FileNotFoundError: ``ann_file`` does not exist.

@@ -107,7 +107,7 @@ def measure(name: str, cfg: Config, results: Sequence[dict], parameters: int, ma
     Args:
         name: First cell of the row.
         cfg: The config, with the test's options merged in.
-        results: From :func:`load_dump`, a score per class each; failed clips count as wrong.
+        results: From :func:`.load_dump`, a score per class each; failed clips count as wrong.
         parameters: Parameters of the network.
         macs: Multiply-accumulates of one view.
     """

@@ -21,7 +21,7 @@ AVERAGING = {
 
 
 def data_name(cfg: Config) -> str:
-    """The dataset that is tested; the list's name where it is none of :data:`DATA`."""
+    """The dataset that is tested; the list's name where it is none that we know."""
     dataset = cfg.test_dataloader.dataset
     place = f'{dataset.get("data_root") or ""}/{dataset.ann_file}'
     return next((name for key, name in DATA.items() if re.search(key, place)), place)

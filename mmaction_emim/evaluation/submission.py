@@ -51,7 +51,7 @@ def submission(results: Sequence[dict], names: Sequence[str], server: str) -> st
     """The file's text.
 
     Args:
-        results: From :func:`load_dump`, with ``video_id``; in their order.
+        results: From :func:`.load_dump`, with ``video_id``; in their order.
         names: Of the classes, by label.
         server: ``'something'`` or ``'kinetics'``.
 

@@ -1,6 +1,6 @@
 """Local next-frame attention as batched matrix products over tiles and a gather of the window.
 
-Same function as :mod:`reference`. A tile of queries meets all keys that its windows reach inside
+Same function as :mod:`.reference`. A tile of queries meets all keys that its windows reach inside
 the frame, plus one key that stands for everything outside. Frame pairs go through in chunks that
 stay in cache, so that no temporary grows with the batch, and the gradient is written out by hand:
 from q, k, v and the affinity it recomputes the rest.

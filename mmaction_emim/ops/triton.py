@@ -1,6 +1,6 @@
 """Local next-frame attention in Triton: one kernel forward, three backward, no copy of q, k or v.
 
-Same function as :mod:`reference`. The affinity goes from the products through the softmax and the
+Same function as :mod:`.reference`. The affinity goes from the products through the softmax and the
 motion MLP without leaving the chip unless it is asked for. Products run on tensor cores in the
 dtype of q and add up in float32; so does everything else. The gradient starts from the inputs
 alone. Triton is imported on first use: it may not be there.

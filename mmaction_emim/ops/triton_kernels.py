@@ -1,4 +1,4 @@
-"""Triton kernels of :mod:`triton`, the backend; what each computes is defined in :mod:`reference`.
+"""Triton kernels of ``ops.triton``; what each computes is defined in ``ops.reference``.
 
 A program holds one tile of a frame: ``ROWS`` queries of one head (the last rows may be empty) and,
 in blocks of ``KEYS``, all keys that their windows reach inside the frame. Every product is a

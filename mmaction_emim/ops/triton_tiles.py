@@ -1,4 +1,4 @@
-"""What the kernels of :mod:`triton_kernels` are made of: tiles, their windows, the two layouts of
+"""What the kernels of ``ops.triton_kernels`` are made of: tiles, their windows, the two layouts of
 their logits, softmax and hidden layer.
 """
 
@@ -121,7 +121,7 @@ def near(y, x, other_y, other_x, exists, WINDOW: tl.constexpr):
 
 @triton.jit
 def spread(x, index, near):
-    """The transpose of :func:`collect`: zeros for keys outside a row's window."""
+    """The transpose of ``collect``: zeros for keys outside a row's window."""
     return tl.where(near, tl.gather(x, index & (x.shape[1] - 1), 1), 0.0)
 
 

@@ -136,7 +136,7 @@ def write(
         extra: Further lines of the report: (split, clip, problem, detail).
 
     Returns:
-        0 where every clip of the official lists is there and good, else :data:`INCOMPLETE`.
+        0 where every clip of the official lists is there and good, else ``INCOMPLETE``, 3.
     """
     roots = {split.name: split.root for split in splits}
     keyed = {f'{s}/{path}': roots[s] / path for (s, _), path in paths.items()}

@@ -95,8 +95,8 @@ class EMIMUniFormer(UniFormer):
             gives each stage its own. ``'G'`` is plain UniFormer. Defaults to ``'LG'``, the paper's.
         window: Side of EMIM's window in tokens, odd; a list of two for stages 3 and 4.
             Defaults to 7.
-        out_of_frame: ``'pad'`` or ``'mask'``, see :class:`EMIMAttention`. Defaults to ``'pad'``.
-        match_init: See :class:`EMIMAttention`; for training from scratch. Defaults to False.
+        out_of_frame: ``'pad'`` or ``'mask'``, see :class:`.EMIMAttention`. Defaults to ``'pad'``.
+        match_init: See :class:`.EMIMAttention`; for training from scratch. Defaults to False.
         temporal_stride: Of the stem, 1 or 2. 1 (default) keeps every frame; UniFormer's own is 2.
         spatial_stride: Of the stem, which cuts patches of that side. 4 (default) is UniFormer's;
             2 suits frames of half the size, since EMIM sees displacements of about a token.

@@ -75,7 +75,7 @@ def tracks(x: Tensor, assignment: str = 'greedy') -> Tensor:
 
     Args:
         x: Tokens, (B, T, N, C).
-        assignment: See :func:`assign`; ``'none'`` stays in place.
+        assignment: See :func:`.assign`; ``'none'`` stays in place.
 
     Returns:
         Index of each track's token in each frame, (B, T, N), int64; a permutation in every frame.
@@ -113,7 +113,7 @@ class AlignmentGuidedTemporalAttention(nn.Module):
         qkv_bias: Whether q, k and v have a bias. Defaults to True.
         proj_drop: Dropout rate after the projection. Defaults to 0.
         assignment: ``'greedy'`` (default), ``'exact'`` or ``'none'`` (attention over time at a
-            fixed place), see :func:`assign`.
+            fixed place), see :func:`.assign`.
 
     Raises:
         ValueError: An argument is not as above.

@@ -20,7 +20,7 @@ class EMIMNeck(BaseModule):
             several (SlowFast: its slow and its fast path).
         head_dim: Channels of a head; divides ``in_channels``. Defaults to 64.
         window: Side of EMIM's window; odd. Defaults to 7.
-        out_of_frame: ``'pad'`` or ``'mask'``, see :class:`EMIMAttention`. Defaults to ``'pad'``.
+        out_of_frame: ``'pad'`` or ``'mask'``, see :class:`.EMIMAttention`. Defaults to ``'pad'``.
         num_segments: Frames T of a clip; needed for features (N*T, C, H, W) only.
         pool_time: How to answer ``Recognizer2D``. True (default): features averaged over time,
             as it expects of a neck, right for heads that go by the ``num_segs`` it passes
