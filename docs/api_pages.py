@@ -47,10 +47,13 @@ def imported_as(member: type | object) -> str:
 def page(package: str, modules: list[ModuleType]) -> str:
     """The page of a package, in reStructuredText."""
     lines = [package, '=' * len(package), '']
+    names = {imported_as(member) for module in modules for member in public(module)}
     for module in modules:
         if module.__name__ != package:
             lines += [module.__name__, '-' * len(module.__name__), '']
-        lines += [f'.. automodule:: {module.__name__}', '']
+        # apis.export is a module and, for users, the function that it defines.
+        hidden = ['   :no-index:'] if module.__name__ in names else []
+        lines += [f'.. automodule:: {module.__name__}', *hidden, '']
         for member in public(module):
             if inspect.isclass(member):
                 lines += [f'.. autoclass:: {imported_as(member)}']

@@ -38,7 +38,7 @@ class Place:
 
     @property
     def group(self) -> str:
-        """The stage's name, within which places alternate: ``slow_path.layer3``."""
+        """The stage's name, such as ``slow_path.layer3``; places alternate within a stage."""
         parts = self.name.split('.')
         last_index = max(i for i, part in enumerate(parts) if part.isdigit())
         return '.'.join(parts[:last_index])
