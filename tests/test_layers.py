@@ -19,7 +19,8 @@ LAYERS = (
     {'utils'},
 )
 DEPTH = {room: depth for depth, rooms in enumerate(LAYERS) for room in rooms}
-OUTSIDE = {'projects', 'tools', 'demo', 'benchmarks', 'tests'}
+# Code of one question or task, and command lines, which are the tools'.
+OUTSIDE = {'projects', 'tools', 'demo', 'benchmarks', 'tests', 'argparse'}
 
 
 def imported(tree: ast.AST, package: str) -> Iterator[tuple[int, str]]:

@@ -3,7 +3,8 @@
 import mmaction_emim  # noqa: F401  closes upstream's gaps before anything of it is imported
 
 # isort: split
-from mmaction_emim.models.weights.convert import main
+from conversion import main
+
 from mmaction_emim.utils.command_line import run
 
 if __name__ == '__main__':

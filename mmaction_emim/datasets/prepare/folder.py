@@ -1,6 +1,5 @@
 """Writes a dataset's lists, label map and report, and says whether the set is whole."""
 
-import argparse
 import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +13,6 @@ from mmaction_emim.utils.files import write_text
 from .verify import Check, Verdict, check_frames, check_video, verify
 
 VIDEOS = frozenset({'.mp4', '.webm', '.mkv', '.avi', '.mov'})
-INCOMPLETE = 3  # exit status: lists are written, and the report holds clips that are not
 
 
 class Split(NamedTuple):
@@ -35,20 +33,6 @@ class Split(NamedTuple):
     root: Path
     published: int | None
     keep_bad: bool
-
-
-def parser(description: str, out: str) -> argparse.ArgumentParser:
-    """The arguments that all ``prepare.py`` share."""
-    parser = argparse.ArgumentParser(
-        description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter
-    )
-    parser.add_argument('download', type=Path, help='folder with the official files, at any depth')
-    parser.add_argument('out', type=Path, nargs='?', default=Path(out), help='data_root')
-    parser.add_argument('--splits', nargs='+', default=['train', 'val', 'test'], metavar='SPLIT')
-    parser.add_argument('--workers', type=int, default=os.cpu_count(), help='processes')
-    parser.add_argument('--subset', action='store_true', help='do not compare published counts')
-    parser.add_argument('--fallback', choices=['pyav'], help='what reads clips decord cannot')
-    return parser
 
 
 def find(folder: Path, *names: str, required: bool = True) -> Path | None:
@@ -86,12 +70,30 @@ def index_files(root: Path) -> tuple[dict[str, str], dict[str, list[str]]]:
 
 
 def write_videos(
-    args: argparse.Namespace, splits: Sequence[Split], classes: Sequence[str], suffix: str = '.mp4'
-) -> int:
-    """:func:`write` for videos, wherever below their split's ``root`` they are.
+    out: Path,
+    splits: Sequence[Split],
+    classes: Sequence[str],
+    workers: int,
+    subset: bool = False,
+    suffix: str = '.mp4',
+    fallback: str | None = None,
+) -> bool:
+    """Verify every video; write the lists, ``label_map.txt`` and ``report.tsv``; print a summary.
+
+    The videos may be anywhere below their split's ``root``. A clip whose class is unknown gets
+    label 0 in its list.
 
     Args:
-        suffix: Of the official files; lists name lost clips so.
+        out: Folder to write to.
+        splits: Lists to write.
+        classes: Names of the classes, by label.
+        workers: Processes that decode.
+        subset: Whether splits may have other sizes than published. Defaults to False.
+        suffix: The official files' suffix; lists name lost clips so. Defaults to ``'.mp4'``.
+        fallback: What reads clips that decord cannot, ``'pyav'``. Defaults to None: nothing does.
+
+    Returns:
+        Whether every clip of the official lists is there and good.
     """
     paths, extra = {}, []
     for split in splits:
@@ -104,43 +106,41 @@ def write_videos(
             for name in sorted(wanted & repeated.keys())
             for path in repeated[name]
         ]
-    check = partial(check_video, fallback=args.fallback)
-    return write(args, splits, classes, paths, check, lambda clip, path, verdict: path, extra)
+    check = partial(check_video, fallback=fallback)
+    return _write(out, splits, classes, workers, subset, paths, check, lambda path, _: path, extra)
 
 
-def write_frames(args: argparse.Namespace, splits: Sequence[Split], classes: Sequence[str]) -> int:
-    """:func:`write` for folders of frames."""
+def write_frames(
+    out: Path, splits: Sequence[Split], classes: Sequence[str], workers: int, subset: bool = False
+) -> bool:
+    """:func:`write_videos` for folders of frames, right below their split's ``root``."""
     paths = {(split.name, clip.name): clip.name for split in splits for clip in split.clips}
-    return write(
-        args, splits, classes, paths, check_frames, lambda clip, path, v: f'{path} {v.frames}', []
-    )
+    columns = '{0} {1.frames}'.format
+    return _write(out, splits, classes, workers, subset, paths, check_frames, columns, [])
 
 
-def write(
-    args: argparse.Namespace,
+def _write(
+    out: Path,
     splits: Sequence[Split],
     classes: Sequence[str],
+    workers: int,
+    subset: bool,
     paths: Mapping[tuple[str, str], str],
     check: Check,
-    columns: Callable[[Clip, str, Verdict], str],
+    columns: Callable[[str, Verdict], str],
     extra: Sequence[tuple[str, str, str, str]],
-) -> int:
-    """Verify every clip; write the lists, ``label_map.txt`` and ``report.tsv`` to ``args.out``.
-
-    A clip whose class is unknown gets label 0 in its list.
+) -> bool:
+    """What both share.
 
     Args:
-        paths: Of the clips in their ``root``, by (split, name).
+        paths: The clips' paths in their ``root``, by (split, name).
         check: Gives the verdict on a path.
         columns: A line of a list without its label.
         extra: Further lines of the report: (split, clip, problem, detail).
-
-    Returns:
-        0 where every clip of the official lists is there and good, else ``INCOMPLETE``, 3.
     """
     roots = {split.name: split.root for split in splits}
     keyed = {f'{s}/{path}': roots[s] / path for (s, _), path in paths.items()}
-    verdicts = verify(keyed, check, args.out / '.verified.jsonl', args.workers)
+    verdicts = verify(keyed, check, out / '.verified.jsonl', workers)
     report, first_split, first_content, table = list(extra), {}, {}, []
     for split in splits:
         lines, problems, seen = [], Counter(), {}
@@ -162,28 +162,28 @@ def write(
             else:
                 first_content[verdict.digest] = f'{split.name} {clip.name}'
             if not verdict.problem or split.keep_bad:
-                lines.append(f'{columns(clip, path, verdict)} {clip.label or 0}\n')
+                lines.append(f'{columns(path, verdict)} {clip.label or 0}\n')
         first_split |= seen
-        write_text(args.out / split.list_name, ''.join(lines))
+        write_text(out / split.list_name, ''.join(lines))
         table.append((split, len(lines), problems))
-    write_text(args.out / 'label_map.txt', ''.join(f'{name}\n' for name in classes))
+    write_text(out / 'label_map.txt', ''.join(f'{name}\n' for name in classes))
     header = 'split\tclip\tproblem\tdetail\n'
-    write_text(args.out / 'report.tsv', header + ''.join('\t'.join(row) + '\n' for row in report))
-    return _summary(args, table, len(report))
+    write_text(out / 'report.tsv', header + ''.join('\t'.join(row) + '\n' for row in report))
+    return _summary(out, table, len(report), subset)
 
 
-def _summary(args: argparse.Namespace, table: Sequence[tuple], reported: int) -> int:
+def _summary(out: Path, table: Sequence[tuple], reported: int, subset: bool) -> bool:
     whole = True
     for split, lines, problems in table:
         official = len(split.clips)
         words = [f'{split.name:5} {official:>8,} official, {lines:>8,} in {split.list_name}']
         words += [f'{count:,} {problem}' for problem, count in sorted(problems.items())]
-        if split.published not in (None, official) and not args.subset:
+        if split.published not in (None, official) and not subset:
             words.append(f'published are {split.published:,}: the official file is another one')
             whole = False
         whole &= not problems
         print('; '.join(words))
     if reported:
-        print(f'{args.out / "report.tsv"}: {reported:,} lines, every clip that is not as it should')
-    print(f'{args.out}: {"whole" if whole else "NOT whole"}')
-    return 0 if whole else INCOMPLETE
+        print(f'{out / "report.tsv"}: {reported:,} lines, every clip that is not as it should')
+    print(f'{out}: {"whole" if whole else "NOT whole"}')
+    return whole

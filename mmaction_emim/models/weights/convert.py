@@ -1,9 +1,8 @@
-"""What tools/convert/convert_emim.py and convert_uniformer.py share."""
+"""Checkpoints of EMIM's and UniFormer's authors as ours, and back."""
 
-import argparse
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from mmaction.registry import MODELS
@@ -124,43 +123,37 @@ def reorder_head(weights: dict[str, Tensor], label_map: Path, reverse: bool) -> 
             weights[name] = weights[name][rows]
 
 
-def main(description: str, emim: bool) -> None:
-    """The command line of both tools; exits with 1 when something expected is missing."""
-    parser = argparse.ArgumentParser(description=description)
-    parser.add_argument('src', type=Path, help='checkpoint to read')
-    parser.add_argument('dst', type=Path, help='checkpoint to write')
-    parser.add_argument('--reverse', action='store_true', help="ours to the authors'")
-    parser.add_argument(
-        '--num-classes', type=int, help="drop a head of another number; default: the checkpoint's"
-    )
-    parser.add_argument(
-        '--label-map',
-        type=Path,
-        help="the authors' classes are these names sorted, ours in this order (Something-Something "
-        'V1): move the head accordingly',
-    )
-    args = parser.parse_args()
+def convert_checkpoint(
+    checkpoint: Mapping[str, Any],
+    num_classes: int | None = None,
+    emim: bool = True,
+    label_map: Path | None = None,
+    reverse: bool = False,
+) -> tuple[dict[str, dict], Report]:
+    """A whole checkpoint of the authors as ours, or with ``reverse`` ours as theirs.
 
-    weights = weights_of(torch.load(args.src, map_location='cpu', weights_only=True))
-    if args.reverse:
-        if args.label_map:
-            reorder_head(weights, args.label_map, reverse=True)
+    Args:
+        checkpoint: What ``torch.load`` gave.
+        num_classes: As :func:`convert`.
+        emim: As :func:`convert`.
+        label_map: The authors' classes are these names sorted, ours in this order: the head is
+            moved accordingly. Defaults to None: both have the same order.
+        reverse: Whether ``checkpoint`` is ours.
+
+    Returns:
+        What to save, and the report of :func:`convert`.
+
+    Raises:
+        ValueError: The checkpoint is another network's, or ``label_map`` another data set's.
+    """
+    weights = weights_of(checkpoint)
+    if reverse:
+        if label_map:
+            reorder_head(weights, label_map, reverse=True)
         weights = to_authors(weights)
-    ours, report = convert(weights, args.num_classes, emim)
-    for what, names in report._asdict().items():
-        print(f'{what:8}{len(names)}')
-        for name in names if what != 'used' else []:
-            print(f'        {name}')
-    if report.missing:
-        kind = 'EMIM-UniFormer' if emim else 'UniFormer'
-        raise ValueError(
-            f'{args.src}: {len(report.missing)} weights of {kind} missing or of another shape, '
-            f'such as {report.missing[0]}; nothing was written'
-        )
-    if args.reverse:
-        torch.save(dict(model_state=to_authors(ours)), args.dst)
-    else:
-        if args.label_map:
-            reorder_head(ours, args.label_map, reverse=False)
-        torch.save(dict(state_dict=ours, meta={}), args.dst)
-    print(f'{args.src} -> {args.dst}')
+    ours, report = convert(weights, num_classes, emim)
+    if reverse:
+        return dict(model_state=to_authors(ours)), report
+    if label_map:
+        reorder_head(ours, label_map, reverse=False)
+    return dict(state_dict=ours, meta={}), report

@@ -5,17 +5,21 @@ import mmaction_emim  # noqa: F401  closes upstream's gaps before anything of it
 
 # isort: split
 import sys
+from pathlib import Path
 
 from mmaction_emim.datasets import annotations
 from mmaction_emim.datasets.prepare import archives, folder
 from mmaction_emim.utils.command_line import run
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # a script finds its own folder only
+import preparation
 
 PUBLISHED = dict(train=15_027, val=1_970)
 FILES = dict(train='train', val='test')  # the official test split is what everybody reports
 
 
 def main() -> None:
-    parser = folder.parser(__doc__.splitlines()[0], 'data/diving48')
+    parser = preparation.parser(__doc__.splitlines()[0], 'data/diving48')
     args = parser.parse_args()
     videos = args.out / 'videos'
     if archive := folder.find(args.download, 'Diving48_rgb.tar.gz', required=False):
@@ -30,7 +34,10 @@ def main() -> None:
             keep_bad = name == 'val'
             splits.append(folder.Split(name, clips, list_name, videos, PUBLISHED[name], keep_bad))
     print(f'{len(classes)} classes, labels as in Diving48_vocab.json: 0 is {classes[0]!r}')
-    sys.exit(folder.write_videos(args, splits, classes))
+    whole = folder.write_videos(
+        args.out, splits, classes, args.workers, args.subset, fallback=args.fallback
+    )
+    sys.exit(0 if whole else preparation.INCOMPLETE)
 
 
 if __name__ == '__main__':

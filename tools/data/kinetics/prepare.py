@@ -12,6 +12,9 @@ from mmaction_emim.datasets import annotations
 from mmaction_emim.datasets.prepare import archives, folder
 from mmaction_emim.utils.command_line import run
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # a script finds its own folder only
+import preparation
+
 NAMES = dict(train=('train',), val=('val', 'validate'), test=('test',))
 
 
@@ -30,7 +33,7 @@ def archive_split(path: Path, download: Path) -> str:
 
 
 def main() -> None:
-    parser = folder.parser(__doc__.splitlines()[0], 'data/kinetics400')
+    parser = preparation.parser(__doc__.splitlines()[0], 'data/kinetics400')
     parser.add_argument(
         '--keep-bad', action='store_true', help='keep lost clips in the lists of val and test'
     )
@@ -52,7 +55,10 @@ def main() -> None:
     if len(classes) not in (400, 600):
         print(f'{paths["train"]}: {len(classes)} classes, expected 400 or 600')
     print(f'{len(classes)} classes in alphabetical order: 0 is {classes[0]!r}')
-    sys.exit(folder.write_videos(args, splits, classes))
+    whole = folder.write_videos(
+        args.out, splits, classes, args.workers, args.subset, fallback=args.fallback
+    )
+    sys.exit(0 if whole else preparation.INCOMPLETE)
 
 
 if __name__ == '__main__':

@@ -5,17 +5,21 @@ import mmaction_emim  # noqa: F401  closes upstream's gaps before anything of it
 
 # isort: split
 import sys
+from pathlib import Path
 
 from mmaction_emim.datasets import annotations
 from mmaction_emim.datasets.prepare import archives, folder
 from mmaction_emim.utils.command_line import run
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # a script finds its own folder only
+import preparation
 
 PUBLISHED = dict(train=86_017, val=11_522, test=10_960)
 FILES = dict(train='train', val='validation', test='test')
 
 
 def main() -> None:
-    parser = folder.parser(__doc__.splitlines()[0], 'data/sthv1')
+    parser = preparation.parser(__doc__.splitlines()[0], 'data/sthv1', videos=False)
     parser.add_argument(
         '--label-order',
         choices=['official', 'alphabetical'],
@@ -40,7 +44,8 @@ def main() -> None:
             keep_bad = name != 'train'
             splits.append(folder.Split(name, clips, list_name, frames, PUBLISHED[name], keep_bad))
     print(f'{len(classes)} classes in {args.label_order} order: 0 is {classes[0]!r}')
-    sys.exit(folder.write_frames(args, splits, classes))
+    whole = folder.write_frames(args.out, splits, classes, args.workers, args.subset)
+    sys.exit(0 if whole else preparation.INCOMPLETE)
 
 
 if __name__ == '__main__':

@@ -5,10 +5,14 @@ import mmaction_emim  # noqa: F401  closes upstream's gaps before anything of it
 
 # isort: split
 import sys
+from pathlib import Path
 
 from mmaction_emim.datasets import annotations
 from mmaction_emim.datasets.prepare import archives, folder
 from mmaction_emim.utils.command_line import run
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # a script finds its own folder only
+import preparation
 
 PUBLISHED = dict(train=168_913, val=24_777, test=27_157)
 FILES = dict(train='train', val='validation', test='test')
@@ -19,7 +23,7 @@ def official(name: str) -> tuple[str, str]:
 
 
 def main() -> None:
-    parser = folder.parser(__doc__.splitlines()[0], 'data/sthv2')
+    parser = preparation.parser(__doc__.splitlines()[0], 'data/sthv2')
     args = parser.parse_args()
     videos = args.out / 'videos'
     if parts := archives.find_parts(args.download, r'20bn-something-something-v2-(\d\d)'):
@@ -34,7 +38,10 @@ def main() -> None:
             keep_bad = name != 'train'
             splits.append(folder.Split(name, clips, list_name, videos, PUBLISHED[name], keep_bad))
     print(f'{len(classes)} classes, labels as in labels.json: 0 is {classes[0]!r}')
-    sys.exit(folder.write_videos(args, splits, classes, '.webm'))
+    whole = folder.write_videos(
+        args.out, splits, classes, args.workers, args.subset, suffix='.webm', fallback=args.fallback
+    )
+    sys.exit(0 if whole else preparation.INCOMPLETE)
 
 
 if __name__ == '__main__':
