@@ -88,6 +88,7 @@ def test_nobody_imports_a_project(root, folder):
         ('__init__.py', 'from .models import MotionBackbone'),
         ('apis/x.py', 'from projects.motion_study import arms'),
         ('utils/x.py', 'import tools.train'),
+        ('utils/x.py', 'from argparse import ArgumentParser'),
     ],
 )
 def test_a_wrong_import_is_found(tmp_path, module, code):
