@@ -10,16 +10,18 @@ from mmengine.runner import Runner
 
 from mmaction_emim.evaluation.protocol import describe_test
 from mmaction_emim.utils.command_line import check_overrides, load_upstream_tool, run
+from mmaction_emim.utils.config_variables import check_variables
 
 
 def main() -> None:
     upstream = load_upstream_tool('test')
     args = upstream.parse_args()
     cfg = Config.fromfile(args.config)
-    check_overrides(cfg, args.cfg_options)
+    check_variables(cfg)
+    args.cfg_options = check_overrides(cfg, args.cfg_options)
     cfg = upstream.merge_args(cfg, args)
     cfg.launcher = args.launcher
-    cfg.merge_from_dict(args.cfg_options or {})
+    cfg.merge_from_dict(args.cfg_options)
     cfg.work_dir = args.work_dir or cfg.get('work_dir') or f'work_dirs/{Path(args.config).stem}'
     cfg.load_from = args.checkpoint
     runner = Runner.from_cfg(cfg)

@@ -8,13 +8,15 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 
 from mmaction_emim.utils.command_line import check_overrides, load_upstream_tool, run
+from mmaction_emim.utils.config_variables import check_variables
 
 
 def main() -> None:
     upstream = load_upstream_tool('train')
     args = upstream.parse_args()
     cfg = Config.fromfile(args.config)
-    check_overrides(cfg, args.cfg_options)
+    check_variables(cfg)
+    args.cfg_options = check_overrides(cfg, args.cfg_options)
     if args.seed is not None:
         cfg.pop('randomness', None)  # upstream would ignore --seed where the config has this key
     cfg = upstream.merge_args(cfg, args)

@@ -14,6 +14,8 @@ import mmaction
 from mmengine.config import Config
 from mmengine.runner import Runner
 
+from .config_variables import complete_overrides
+
 # Optional keys that the Runner reads from the config itself.
 READ_BY_RUNNER = ('auto_scale_lr', 'model_wrapper_cfg', 'sync_bn')
 
@@ -35,19 +37,23 @@ def load_upstream_tool(name: str) -> ModuleType:
     raise FileNotFoundError(f'{package}: MMAction2 has no tools/{name}.py; reinstall mmaction2')
 
 
-def check_overrides(cfg: Config, overrides: dict | None) -> None:
-    """Refuse a ``--cfg-options`` key whose first part neither the config nor the Runner knows.
+def check_overrides(cfg: Config, overrides: dict | None) -> dict:
+    """``--cfg-options``, completed by :func:`complete_overrides`; refuses what has no effect.
 
-    MMEngine would take it and never read it. Deeper keys are checked by what they build.
+    That is a key whose first part neither the config nor the Runner knows: MMEngine would take it
+    and never read it. Deeper keys are checked by what they build.
 
     Raises:
-        ValueError: Names the key and the closest known ones.
+        ValueError: Names the key and the closest known ones, or those to give instead.
     """
-    known = {*cfg.keys(), *inspect.signature(Runner.__init__).parameters, *READ_BY_RUNNER}
-    for key in overrides or {}:
+    overrides = overrides or {}
+    used = {*inspect.signature(Runner.__init__).parameters, *READ_BY_RUNNER}
+    known = {*cfg.keys(), *used}
+    for key in overrides:
         top = key.split('.')[0]
         if top not in known:
             raise ValueError(f'--cfg-options {key}: no such config key{_closest(top, known)}')
+    return complete_overrides(cfg, overrides, used)
 
 
 def _closest(name: str, known: Iterable[str]) -> str:

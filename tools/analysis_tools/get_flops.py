@@ -30,8 +30,7 @@ def main() -> None:
     args = parser.parse_args()
 
     cfg = Config.fromfile(args.config)
-    check_overrides(cfg, args.cfg_options)
-    cfg.merge_from_dict(args.cfg_options or {})
+    cfg.merge_from_dict(check_overrides(cfg, args.cfg_options))
     shape = args.shape or ()
     if len(shape) not in (0, 2, 3, 5):
         raise ValueError(f'--shape: give H W, T H W, or 1 3 T H W, got {shape}')

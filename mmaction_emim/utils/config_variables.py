@@ -1,0 +1,88 @@
+"""Variables at the top of a config, such as ``clip_len``, and the values that were made from them.
+
+MMEngine reads base files before the config that derives from them, and a config before
+``--cfg-options``: by then the old value is wherever it was used.
+"""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+
+VARIABLES = ('clip_len', 'data_root', 'num_classes')  # used under their own names alone
+
+
+def copies(cfg: Config, name: str) -> list[str]:
+    """The keys, as ``--cfg-options`` takes them, that hold a variable's value under its name."""
+    return [key for key, value in _leaves(cfg) if _last(key) == name and value == cfg[name]]
+
+
+def complete_overrides(cfg: Config, overrides: dict[str, Any], used: set[str]) -> dict[str, Any]:
+    """``overrides``, where a new value of one of :data:`VARIABLES` replaces all its copies.
+
+    Args:
+        cfg: The config before the overrides.
+        overrides: Values by key, as ``--cfg-options`` gives them.
+        used: Keys at the top of a config that are read when a run starts. They are no variables.
+
+    Raises:
+        ValueError: A variable that the config has already used in other ways; the message names
+            the keys to give instead.
+    """
+    completed = {}
+    for name in overrides.keys() & cfg.keys() - used:
+        places = copies(cfg, name)
+        if name in VARIABLES and places:
+            completed |= dict.fromkeys(places, overrides[name])
+            continue
+        if isinstance(cfg[name], str):
+            places = [key for key, value in _leaves(cfg) if value == cfg[name] and key != name]
+        if places or name in VARIABLES:
+            instead = f'; give {", ".join(places)}' if places else ''
+            raise ValueError(f'--cfg-options {name}: the config has used it already{instead}')
+    return {**completed, **overrides}  # a key that is given counts more than a variable
+
+
+def check_variables(cfg: Config) -> None:
+    """Refuse a config file that sets a variable which its base file has already used.
+
+    Raises:
+        ValueError: Names file, line, variable and what keeps another value.
+    """
+    file = Path(cfg.filename)
+    if file.suffix != '.py':
+        return
+    tree = ast.parse(file.read_text(encoding='utf-8'))
+    names = [node for node in ast.walk(tree) if isinstance(node, ast.Name)]
+    read = {node.id for node in names if isinstance(node.ctx, ast.Load)}
+    for node in names:
+        if node.id not in VARIABLES or node.id in read:
+            continue
+        for key, value in _leaves(cfg):
+            if _last(key) == node.id and value != cfg.get(node.id):
+                raise ValueError(
+                    f'{file}:{node.lineno}: {node.id} = {cfg.get(node.id)!r} has no effect: {key} '
+                    f'is {value!r}, since base files are read first; docs/data.md says how to '
+                    'derive'
+                )
+
+
+def _leaves(node: Any, path: str = '') -> Iterator[tuple[str, Any]]:
+    """Every value that is no dict and no list, with its key."""
+    if isinstance(node, (Config, dict)):
+        children = node.items()
+    elif isinstance(node, (list, tuple)):
+        children = enumerate(node)
+    else:
+        yield path[1:], node
+        return
+    for key, child in children:
+        yield from _leaves(child, f'{path}.{key}')
+
+
+def _last(key: str) -> str | None:
+    """The last part of a key below the top."""
+    parent, _, last = key.rpartition('.')
+    return last if parent else None

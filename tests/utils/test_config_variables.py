@@ -1,0 +1,103 @@
+"""A variable's new value reaches all that was made from it, or is refused."""
+
+import re
+import runpy
+import sys
+
+import pytest
+from mmengine.config import Config
+
+from mmaction_emim.utils.command_line import check_overrides
+from mmaction_emim.utils.config_variables import check_variables, copies
+
+from ..configs import FOLDER
+from ..conftest import ROOT
+
+SWAP = 'emim/tsm-emim_imagenet-pretrained-r50_8xb16-1x1x8-50e_sthv2-rgb.py'
+
+
+def fresh(name):
+    return Config.fromfile(FOLDER / name)
+
+
+def count(cfg, key, value):
+    """How often a config holds ``value`` under ``key``, by its text."""
+    return len(re.findall(rf'\b{key}={re.escape(repr(value))}[,)]', cfg.pretty_text))
+
+
+@pytest.mark.parametrize('name, value', [('clip_len', 32), ('data_root', 'x'), ('num_classes', 7)])
+@pytest.mark.parametrize('config', ['emim_sthv1.py', 'emim_k600.py', 'emim_motionshapes.py'])
+def test_an_override_reaches_all_copies(config, name, value):
+    cfg = fresh(config)
+    old, places = cfg[name], count(cfg, name, cfg[name])
+    assert places >= 3
+    cfg.merge_from_dict(check_overrides(cfg, {name: value}))
+    assert cfg[name] == value
+    assert (count(cfg, name, value), count(cfg, name, old)) == (places, 0)
+
+
+def test_a_deeper_override_counts_more():
+    cfg, key = fresh('emim_sthv2.py'), 'val_dataloader.dataset.data_root'
+    cfg.merge_from_dict(check_overrides(cfg, {'data_root': 'x', key: 'y'}))
+    roots = [cfg[f'{split}_dataloader'].dataset.data_root for split in ('train', 'val', 'test')]
+    assert roots == ['x', 'y', 'x']
+
+
+@pytest.mark.parametrize(
+    'config, name, instead',
+    [
+        ('emim_sthv2.py', 'max_epochs', 'train_cfg.max_epochs'),
+        (SWAP, 'data_root', 'train_dataloader.dataset.data_prefix.video'),
+    ],
+)
+def test_an_override_without_effect_is_refused(config, name, instead):
+    with pytest.raises(ValueError, match=f'{name}: the config has used it already; give {instead}'):
+        check_overrides(fresh(config), {name: 3})
+
+
+def derived(folder, text):
+    path = folder / 'mine.py'
+    path.write_text(f"_base_ = '{FOLDER / 'emim_sthv2.py'}'\n{text}\n")
+    return Config.fromfile(path)
+
+
+@pytest.mark.parametrize(
+    'text, name',
+    [
+        ('clip_len = 32', 'clip_len'),
+        (
+            'data_root, batch = "data/mine", 4\ntrain_dataloader = dict(batch_size=batch)',
+            'data_root',
+        ),
+        ('num_classes = 10', 'num_classes'),
+    ],
+    ids=['clip_len', 'data_root', 'num_classes'],
+)
+def test_a_config_whose_variable_has_no_effect_is_refused(tmp_path, text, name):
+    with pytest.raises(ValueError, match=rf'mine.py:2: {name} = .* has no effect: .*{name} is'):
+        check_variables(derived(tmp_path, text))
+
+
+@pytest.mark.parametrize('tool', ['train', 'test'])
+def test_the_tools_refuse_it(tmp_path, monkeypatch, capsys, tool):
+    config = derived(tmp_path, 'clip_len = 32').filename
+    monkeypatch.setattr(sys, 'argv', [tool, config, *(['x.pth'] if tool == 'test' else [])])
+    monkeypatch.setenv('LOCAL_RANK', '0')  # or upstream's parser sets it for all tests to come
+    with pytest.raises(SystemExit):
+        runpy.run_path(str(ROOT / f'tools/{tool}.py'), run_name='__main__')
+    assert 'clip_len = 32 has no effect' in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_what_the_documentation_derives(tmp_path):
+    text = (ROOT / 'docs/data.md').read_text().split("_base_ = 'emim_sthv2.py'\n")[1]
+    cfg = derived(tmp_path, text.split('```')[0])
+    base = fresh('emim_sthv2.py')
+    check_variables(cfg)
+    for name, value in dict(clip_len=32, data_root='data/mine', num_classes=10).items():
+        assert cfg[name] == value
+        assert copies(cfg, name) == copies(base, name)
+
+
+@pytest.mark.parametrize('path', sorted(FOLDER.glob('*.py')), ids=lambda path: path.stem)
+def test_shipped_configs_pass(path):
+    check_variables(Config.fromfile(path))
