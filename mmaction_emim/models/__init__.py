@@ -5,27 +5,13 @@ from importlib.util import find_spec
 if find_spec('mmaction') is not None:
     from mmaction.registry import MODELS
 
+    from . import motion
     from .backbones import EMIMUniFormer
-    from .motion import (
-        AlignmentGuidedTemporalAttention,
-        EMIMAttention,
-        MotionAwareAttention,
-    )
+    from .motion import *  # noqa: F403 (what it lists)
     from .necks import EMIMNeck
     from .surgery import MotionBackbone
 
-    __all__ = [
-        'AlignmentGuidedTemporalAttention',
-        'EMIMAttention',
-        'EMIMNeck',
-        'EMIMUniFormer',
-        'MotionAwareAttention',
-        'MotionBackbone',
-    ]
+    __all__ = ['EMIMNeck', 'EMIMUniFormer', 'MotionBackbone', *motion.__all__]
 
-    for module in (
-        AlignmentGuidedTemporalAttention,
-        EMIMAttention,
-        MotionAwareAttention,
-    ):
-        MODELS.register_module(module=module, force=True)
+    for name in motion.__all__:
+        MODELS.register_module(module=getattr(motion, name), force=True)

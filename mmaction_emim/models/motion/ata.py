@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .checks import check_heads, check_tokens
+
 ASSIGNMENTS = ('greedy', 'exact', 'none')
 STAY = 1e-5  # breaks ties in favour of a token's own place
 
@@ -119,7 +121,6 @@ class AlignmentGuidedTemporalAttention(nn.Module):
         ValueError: An argument is not as above.
     """
 
-    includes_input = False
     over_time_only = True
 
     def __init__(
@@ -131,11 +132,7 @@ class AlignmentGuidedTemporalAttention(nn.Module):
         assignment: str = 'greedy',
     ) -> None:
         super().__init__()
-        if num_heads < 1 or dim % num_heads:
-            raise ValueError(
-                f'AlignmentGuidedTemporalAttention: num_heads must divide dim={dim}, '
-                f'got {num_heads}'
-            )
+        check_heads('AlignmentGuidedTemporalAttention', dim, num_heads)
         if assignment not in ASSIGNMENTS:
             raise ValueError(
                 f'AlignmentGuidedTemporalAttention: assignment: got {assignment!r}; '
@@ -158,11 +155,7 @@ class AlignmentGuidedTemporalAttention(nn.Module):
         Raises:
             ValueError: ``x`` is not five-dimensional or T is 1: an alignment needs two frames.
         """
-        if x.dim() != 5 or x.shape[1] < 2:
-            raise ValueError(
-                f'AlignmentGuidedTemporalAttention: x must be (B, T, H, W, C) with T of 2 or '
-                f'more, got {tuple(x.shape)}'
-            )
+        check_tokens('AlignmentGuidedTemporalAttention', x)
         tokens = x.flatten(2, 3)  # (B, T, N, C)
         path = tracks(tokens, self.assignment)
         qkv = self.qkv(align(tokens, path)).unflatten(-1, (3, self.num_heads, -1))

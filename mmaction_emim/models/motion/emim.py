@@ -8,6 +8,8 @@ from torch import Tensor, nn
 
 from mmaction_emim import ops
 
+from .checks import check_heads, check_tokens
+
 
 class QuickGELU(nn.Module):
     """``x * sigmoid(1.702 x)``."""
@@ -52,9 +54,6 @@ class EMIMAttention(nn.Module):
         ValueError: An argument is not as above.
     """
 
-    includes_input = False
-    over_time_only = False
-
     def __init__(
         self,
         dim: int,
@@ -67,8 +66,7 @@ class EMIMAttention(nn.Module):
         backend: str = 'auto',
     ) -> None:
         super().__init__()
-        if num_heads < 1 or dim % num_heads:
-            raise ValueError(f'EMIMAttention: num_heads must divide dim={dim}, got {num_heads}')
+        check_heads('EMIMAttention', dim, num_heads)
         ops.check_window(window, 'EMIMAttention: window')
         ops.check_choices(out_of_frame, backend)
         self.num_heads = num_heads
@@ -109,11 +107,7 @@ class EMIMAttention(nn.Module):
         Raises:
             ValueError: ``x`` is not five-dimensional or T is 1: motion needs two frames.
         """
-        if x.dim() != 5 or x.shape[1] < 2:
-            raise ValueError(
-                f'EMIMAttention: x must be (B, T, H, W, C) with T of 2 or more, '
-                f'got {tuple(x.shape)}'
-            )
+        check_tokens('EMIMAttention', x)
         qkv = self.qkv(x).unflatten(-1, (3, self.num_heads, -1))
         fc1, _, fc2 = self.motion_conv  # computed inside the operator, on its affinity
         # context + motion of each pair: (B, T-1, H, W, heads, d)

@@ -9,6 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .checks import check_tokens
+from .layer_scale import new_layer_scale
+
 
 class MotionAwareAttention(nn.Module):
     """Motion aware attention, ``x + x * sigmoid(conv_up(s + z))``.
@@ -32,7 +35,6 @@ class MotionAwareAttention(nn.Module):
     """
 
     includes_input = True
-    over_time_only = False
 
     def __init__(self, dim: int, reduction: int = 8, layer_scale: float | None = None) -> None:
         super().__init__()
@@ -44,13 +46,13 @@ class MotionAwareAttention(nn.Module):
         self.conv_up = nn.Linear(dim // reduction, dim)
         self.layer_scale = None
         if layer_scale is not None:
-            self.layer_scale = nn.Parameter(torch.full((dim,), float(layer_scale)))
+            self.layer_scale = new_layer_scale(self.conv_up.bias, layer_scale)
         self.register_load_state_dict_pre_hook(_flatten_convolutions)
 
     def start_as_identity(self) -> None:
         """Make the answer the input, bit for bit, until trained."""
         if self.layer_scale is None:
-            self.layer_scale = nn.Parameter(torch.zeros_like(self.conv_up.bias))
+            self.layer_scale = new_layer_scale(self.conv_up.bias)
         nn.init.zeros_(self.layer_scale)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -59,11 +61,7 @@ class MotionAwareAttention(nn.Module):
         Raises:
             ValueError: ``x`` is not five-dimensional or T is 1: motion needs two frames.
         """
-        if x.dim() != 5 or x.shape[1] < 2:
-            raise ValueError(
-                f'MotionAwareAttention: x must be (B, T, H, W, C) with T of 2 or more, '
-                f'got {tuple(x.shape)}'
-            )
+        check_tokens('MotionAwareAttention', x)
         z = self.conv_down(x)
         frames = z.flatten(2).to(torch.promote_types(z.dtype, torch.float32))  # (B, T, H*W*c)
         frames = F.layer_norm(frames, frames.shape[-1:])

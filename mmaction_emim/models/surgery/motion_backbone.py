@@ -1,10 +1,7 @@
 """``MotionBackbone``: any backbone of MMAction2 with motion modules in it, by config."""
 
-import inspect
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
-from math import gcd
-from typing import Any
 
 from mmaction.registry import MODELS
 from mmengine.logging import print_log
@@ -13,8 +10,9 @@ from rich.table import Table
 from torch import nn
 
 from . import cnn, mvit, swin, timesformer, uniformer, uniformerv2, vision_transformer
+from .motion_module import build_motion, module_name
 from .places import Place, insert
-from .weights import ConvertOnLoad, carry_over, fused_names
+from .weights import ConvertOnLoad, carry_over
 
 FAMILIES = (uniformer, uniformerv2, timesformer, swin, mvit, vision_transformer, cnn)
 MODES = ('replace', 'insert')
@@ -40,8 +38,9 @@ def MotionBackbone(  # noqa: N802 (a config's type: it stands where a class stan
 
     Args:
         backbone: Config of the backbone to build.
-        motion: Config of the motion module, e.g. ``dict(type='EMIMAttention', window=7)``.
-            ``dim`` and, unless given, ``num_heads`` are the layer's (convolutional networks: heads
+        motion: Config of the motion module, e.g. ``dict(type='EMIMAttention', window=7)``: any
+            module of :mod:`mmaction_emim.models.motion`'s contract, by registered name or class.
+            Unless given, ``dim`` and ``num_heads`` are the layer's (convolutional networks: heads
             of 64 channels, or of the largest power of two that divides C).
         mode: ``'replace'``: the module takes the place of the layer's attention (over time, where
             it is divided) and its ``qkv`` and ``proj``. ``'insert'``: the module goes before the
@@ -66,21 +65,24 @@ def MotionBackbone(  # noqa: N802 (a config's type: it stands where a class stan
         ValueError: The backbone is of no family known here, nothing matches, a layer cannot serve,
             or an argument is not as above.
     """
+    if not isinstance(motion, Mapping) or 'type' not in motion:
+        raise ValueError(f'MotionBackbone: motion must be a dict with a type, got {motion!r}')
     if mode not in MODES:
         raise ValueError(f'MotionBackbone: mode: got {mode!r}; accepted are {MODES}')
     built = MODELS.build(backbone)
     places = _places(built, num_segments, before)
     if mode == 'replace':
-        _check_replaceable(built, motion, places)
+        _check_replaceable(built, places)
     chosen = _choose(places, mode, layers, stages, alternation)
     rows, replaced = [], []
     for place in chosen:
         parameters = sum(p.numel() for p in built.parameters())
         if mode == 'insert':
-            insert(built, place, _build(motion, place), zero_init)
+            insert(built, place, build_motion(motion, place), zero_init)
         else:
             attention = built.get_submodule(place.attention)
-            module = _build(motion, place, attention)
+            module = build_motion(motion, place, attention)
+            _check_replacing(built, module, place)
             carry_over(attention, module)
             place.replace(built, module)
             replaced.append(place.attention)
@@ -102,26 +104,25 @@ def _places(backbone: nn.Module, num_segments: int | None, before: str) -> list[
     )
 
 
-def _check_replaceable(backbone: nn.Module, motion: dict, places: Sequence[Place]) -> None:
-    name = type(backbone).__name__
-    cls = MODELS.get(motion.get('type')) if isinstance(motion.get('type'), str) else motion['type']
-    if cls is None:
-        return  # the registry says so when the module is built
-    if cls.includes_input:
-        raise ValueError(
-            f'MotionBackbone: {motion["type"]} has no qkv and proj to replace attention with; '
-            "use mode='insert'"
-        )
-    attentions = [place for place in places if place.replace]
-    if not attentions:
+def _check_replaceable(backbone: nn.Module, places: Sequence[Place]) -> None:
+    if not any(place.replace for place in places):
         reason = next((f' ({place.why_not})' for place in places if place.why_not), '')
         raise ValueError(
-            f"MotionBackbone: {name} has no attention to replace{reason}; use mode='insert'"
+            f'MotionBackbone: {type(backbone).__name__} has no attention to replace{reason}; '
+            "use mode='insert'"
         )
-    if cls.over_time_only and not attentions[0].over_time_only:
+
+
+def _check_replacing(backbone: nn.Module, module: nn.Module, place: Place) -> None:
+    name = f'MotionBackbone: {type(module).__name__}'
+    if getattr(module, 'includes_input', False):
         raise ValueError(
-            f"MotionBackbone: {motion['type']} attends over time only, {name}'s attention also "
-            "over space; use mode='insert'"
+            f"{name}: its output includes its input, an attention's does not; use mode='insert'"
+        )
+    if getattr(module, 'over_time_only', False) and not place.over_time_only:
+        raise ValueError(
+            f"{name} attends over time only, {type(backbone).__name__}'s attention also over "
+            "space; use mode='insert'"
         )
 
 
@@ -172,31 +173,11 @@ def _nothing(what: str, able: Sequence[Place]) -> list[Place]:
     raise ValueError(f'MotionBackbone: {what} matches no layer; there are: {there}')
 
 
-def _build(motion: dict, place: Place, attention: nn.Module | None = None) -> nn.Module:
-    """The motion module for a place; ``attention`` is the layer that it replaces."""
-    cls = MODELS.get(motion['type']) if isinstance(motion.get('type'), str) else motion['type']
-    accepted = inspect.signature(cls).parameters if cls else {}
-    args: dict[str, Any] = {'dim': place.dim}
-    if 'num_heads' in accepted:
-        args['num_heads'] = place.num_heads or place.dim // gcd(place.dim, 64)
-    if attention is not None:
-        weights = attention.state_dict()
-        args['qkv_bias'] = 'qkv.bias' in {*weights, *fused_names(weights)}
-        args['proj_drop'] = getattr(getattr(attention, 'proj_drop', None), 'p', 0.0)
-        scale, usual = getattr(attention, 'scale', None), (place.dim / place.num_heads) ** -0.5
-        if scale is not None and abs(scale - usual) > 1e-6 * usual:
-            raise ValueError(
-                f'MotionBackbone: {place.attention} scales its queries by {scale}, the motion '
-                f'module by {usual}; build the backbone without qk_scale'
-            )
-    return MODELS.build({**args, **motion})
-
-
 def _table(backbone: nn.Module, motion: dict, mode: str, rows: list[tuple[str, int]]) -> str:
     total = sum(p.numel() for p in backbone.parameters())
     table = Table('layer', 'module', 'parameters added')
     for name, added in rows:
-        table.add_row(name, str(motion['type']), f'{added:+,}')
+        table.add_row(name, module_name(motion), f'{added:+,}')
     added = sum(added for _, added in rows)
     table.add_row(f'{len(rows)} layers', '', f'{added:+,} (of {total:,})')
     console = Console(width=100)

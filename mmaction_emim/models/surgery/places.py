@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from mmaction_emim.models.motion.layer_scale import new_layer_scale
+
 from .layouts import Layout
 
 
@@ -47,7 +49,8 @@ class Place:
 class Insertion(nn.Module):
     """A motion module before a layer: tokens + module(norm(tokens)); class tokens pass by.
 
-    A module whose answer includes its input takes the tokens as they are.
+    A module whose answer includes its input takes the tokens as they are. What has no
+    ``start_as_identity`` starts with a LayerScale of zeros.
 
     Args:
         name: Of the layer, for errors.
@@ -62,19 +65,37 @@ class Insertion(nn.Module):
     ) -> None:
         super().__init__()
         self.name = name
-        self.norm = None if module.includes_input else nn.LayerNorm(dim)
+        self.norm = None if getattr(module, 'includes_input', False) else nn.LayerNorm(dim)
         self.module = module
+        self.layer_scale = None
+        if zero_init and not hasattr(module, 'start_as_identity'):
+            self.layer_scale = new_layer_scale(torch.empty(dim))
         self.layout = layout
         self.zero_init = zero_init
-        if zero_init:
-            module.start_as_identity()
+        self._start()
 
     def init_weights(self) -> None:
         """MMEngine calls this after a parent's init_cfg, which may have touched our layers."""
         if hasattr(self.module, 'init_weights'):
             self.module.init_weights()
-        if self.zero_init:
+        self._start()
+
+    def _start(self) -> None:
+        if self.layer_scale is not None:
+            nn.init.zeros_(self.layer_scale)
+        elif self.zero_init:
             self.module.start_as_identity()
+
+    def _with_motion(self, tokens: Tensor) -> Tensor:
+        if self.norm is None:
+            out = self.module(tokens)
+            if self.layer_scale is not None:
+                out = tokens + self.layer_scale * (out - tokens)
+            return out.to(tokens.dtype)
+        out = self.module(self.norm(tokens))
+        if self.layer_scale is not None:
+            out = self.layer_scale * out
+        return tokens + out.to(tokens.dtype)
 
     def forward(self, x: Tensor, *context: object) -> Tensor:
         """What the layer is called with -> its first argument, with motion.
@@ -84,10 +105,7 @@ class Insertion(nn.Module):
         """
         try:
             tokens, rest = self.layout.split(x, *context)
-            if self.norm is None:
-                tokens = self.module(tokens)
-            else:
-                tokens = tokens + self.module(self.norm(tokens)).to(tokens.dtype)
+            tokens = self._with_motion(tokens)
         except ValueError as error:
             raise ValueError(f'MotionBackbone: {self.name}: {error}') from error
         out = self.layout.merge(tokens, rest)

@@ -10,6 +10,8 @@ from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
 from torch import nn
 
+from mmaction_emim.models import motion
+
 CLIP = (2, 3, 4, 32, 32)
 IMAGES = (8, 3, 32, 32)  # two clips of four frames
 SLOW = dict(type='resnet3d', depth=50, pretrained=None, conv1_kernel=(1, 7, 7), conv1_stride_t=1)
@@ -99,11 +101,10 @@ ZOO = {
     'X3D': (dict(gamma_w=1, gamma_b=2.25, gamma_d=1), CLIP, {}),
 }  # fmt: skip
 TRANSFORMERS = list(ZOO)[:6]
-MOTION = {
-    'EMIM': dict(type='EMIMAttention', window=3),
-    'M2A': dict(type='MotionAwareAttention'),
-    'ATA': dict(type='AlignmentGuidedTemporalAttention'),
-}
+EMIM, M2A = 'EMIMAttention', 'MotionAwareAttention'
+ATA = 'AlignmentGuidedTemporalAttention'
+MOTION = {name: dict(type=name) for name in motion.__all__}
+MOTION[EMIM]['window'] = 3
 
 
 def evaluating(model: nn.Module) -> nn.Module:

@@ -6,14 +6,23 @@ import io
 import pytest
 import torch
 
+from mmaction_emim.models import motion
 from mmaction_emim.models.motion import EMIMAttention
 
-from .conftest import MOTION, TRANSFORMERS, ZOO
+from .conftest import EMIM, MOTION, TRANSFORMERS, ZOO
 
-INSERTS = [(family, motion, 'insert') for family in ZOO for motion in MOTION]
-REPLACES = [(family, 'EMIM', 'replace') for family in TRANSFORMERS]
-REPLACES += [('TimeSformer', 'ATA', 'replace')]
-every_swap = pytest.mark.parametrize('family, motion, mode', INSERTS + REPLACES)
+
+def replaceable(name):
+    """Families whose attention the module may replace."""
+    cls = getattr(motion, name)
+    if getattr(cls, 'includes_input', False):
+        return []
+    return ['TimeSformer'] if getattr(cls, 'over_time_only', False) else TRANSFORMERS
+
+
+INSERTS = [(family, name, 'insert') for family in ZOO for name in MOTION]
+REPLACES = [(family, name, 'replace') for name in MOTION for family in replaceable(name)]
+every_swap = pytest.mark.parametrize('family, name, mode', INSERTS + REPLACES)
 
 
 def tensors(out):
@@ -30,10 +39,10 @@ def motion_names(model, original):
     return set(model.state_dict()) - set(original.state_dict())
 
 
-@pytest.mark.parametrize('family, motion, mode', INSERTS)
+@pytest.mark.parametrize('family, name, mode', INSERTS)
 @pytest.mark.parametrize('amp', [False, True], ids=['fp32', 'bf16'])
-def test_inserted_nothing_changes_at_first(plain, swapped, clip, family, motion, mode, amp):
-    original, ours = plain(family), swapped(family, motion, mode)
+def test_inserted_nothing_changes_at_first(plain, swapped, clip, family, name, mode, amp):
+    original, ours = plain(family), swapped(family, name, mode)
     missing, unexpected = ours.load_state_dict(original.state_dict(), strict=False)
     assert not unexpected and set(missing) == motion_names(ours, original)
     with torch.no_grad(), torch.autocast('cpu', torch.bfloat16, enabled=amp):
@@ -41,12 +50,12 @@ def test_inserted_nothing_changes_at_first(plain, swapped, clip, family, motion,
 
 
 @every_swap
-def test_every_parameter_learns(plain, swapped, clip, family, motion, mode):
+def test_every_parameter_learns(plain, swapped, clip, family, name, mode):
     """What has a gradient in the original has one here, and so has every new parameter."""
     original = plain(family)
     sum(x.square().mean() for x in tensors(original(clip(family)))).backward()
     learns = {name for name, p in original.named_parameters() if p.grad is not None}
-    ours = swapped(family, motion, mode, zero_init=False)
+    ours = swapped(family, name, mode, zero_init=False)
     new = motion_names(ours, original)
     for name, parameter in ours.named_parameters():
         if not parameter.any() or (name in new and 'norm' not in name):
@@ -61,24 +70,32 @@ def test_every_parameter_learns(plain, swapped, clip, family, motion, mode):
             assert parameter.grad.any(), name
 
 
+def moved(module, args, out):
+    return out + torch.rand(out.shape[-1])
+
+
 @every_swap
-def test_motion_is_in_use(swapped, clip, family, motion, mode):
-    ours, x = swapped(family, motion, mode, zero_init=False), clip(family)
+def test_motion_is_in_use(swapped, clip, family, name, mode):
+    ours, x = swapped(family, name, mode, zero_init=False), clip(family)
+    modules = [module for module in ours.modules() if type(module).__name__ == name]
+    assert modules
+    for parameter in ours.parameters():
+        if not parameter.any():  # TimeSformer's layer after attention over time
+            torch.nn.init.normal_(parameter, std=0.1)
     with torch.no_grad():
         before = tensors(ours(x))
-        for name, parameter in ours.named_parameters():
-            if name.endswith(('proj.bias', 'conv_up.bias')):
-                parameter += 1
+        for module in modules:
+            module.register_forward_hook(moved, prepend=True)
         assert not same(before, ours(x))
 
 
 @every_swap
-def test_save_copy_and_load(swapped, clip, family, motion, mode):
-    ours, x = swapped(family, motion, mode, zero_init=False), clip(family)
+def test_save_copy_and_load(swapped, clip, family, name, mode):
+    ours, x = swapped(family, name, mode, zero_init=False), clip(family)
     file = io.BytesIO()
     torch.save(ours.state_dict(), file)
     file.seek(0)
-    again = swapped(family, motion, mode, zero_init=False)
+    again = swapped(family, name, mode, zero_init=False)
     with torch.no_grad():
         for parameter in again.parameters():
             parameter.zero_()
@@ -88,9 +105,9 @@ def test_save_copy_and_load(swapped, clip, family, motion, mode):
         assert same(copy.deepcopy(ours)(x), ours(x))  # as EMA does
 
 
-@pytest.mark.parametrize('family, motion, mode', REPLACES)
-def test_replaced_in_bfloat16(swapped, clip, family, motion, mode):
-    ours = swapped(family, motion, mode)
+@pytest.mark.parametrize('family, name, mode', REPLACES)
+def test_replaced_in_bfloat16(swapped, clip, family, name, mode):
+    ours = swapped(family, name, mode)
     with torch.autocast('cpu', torch.bfloat16):
         out = tensors(ours(clip(family)))
     sum(x.float().square().mean() for x in out).backward()
@@ -101,7 +118,7 @@ def test_replaced_in_bfloat16(swapped, clip, family, motion, mode):
 @pytest.mark.parametrize('family', ['UniFormer', 'VisionTransformer', 'ResNetTSM', 'MViT'])
 def test_identity_survives_init_weights(plain, swapped, clip, family):
     """MMEngine's init_cfg of a parent initializes our layers too, ours come after it."""
-    ours, original = swapped(family, 'EMIM', 'insert'), plain(family)
+    ours, original = swapped(family, EMIM, 'insert'), plain(family)
     ours.init_weights()
     original.load_state_dict(ours.state_dict(), strict=False)
     with torch.no_grad():
@@ -110,8 +127,8 @@ def test_identity_survives_init_weights(plain, swapped, clip, family):
 
 @pytest.mark.parametrize('family', TRANSFORMERS)
 def test_keys_match_in_place_of_attention(swapped, family, monkeypatch):
-    monkeypatch.setitem(MOTION['EMIM'], 'match_init', True)
-    ours = swapped(family, 'EMIM', 'replace')
+    monkeypatch.setitem(MOTION[EMIM], 'match_init', True)
+    ours = swapped(family, EMIM, 'replace')
     ours.init_weights()
     modules = [m for m in ours.modules() if isinstance(m, EMIMAttention)]
     assert modules

@@ -2,7 +2,7 @@ import pytest
 import torch
 from mmaction.registry import MODELS
 
-from .conftest import ZOO
+from .conftest import ATA, EMIM, M2A, ZOO
 
 
 def motion_layers(backbone):
@@ -19,7 +19,7 @@ def emim_layers(backbone):
 
 def test_the_answer_is_the_backbone_itself(swapped):
     for mode in ('replace', 'insert'):
-        assert type(swapped('UniFormer', 'EMIM', mode)).__name__ == 'UniFormer'
+        assert type(swapped('UniFormer', EMIM, mode)).__name__ == 'UniFormer'
 
 
 def test_replaced_uniformer_is_emim_uniformer(swapped):
@@ -31,7 +31,7 @@ def test_replaced_uniformer_is_emim_uniformer(swapped):
             temporal_stride=2,
         )
     )  # fmt: skip
-    ours = swapped('UniFormer', 'EMIM', 'replace')
+    ours = swapped('UniFormer', EMIM, 'replace')
     assert {k: v.shape for k, v in ours.state_dict().items()} == {
         k: v.shape for k, v in emim.state_dict().items()
     }
@@ -69,10 +69,10 @@ def test_where(where, layers, mode):
 
 
 def test_m2a_goes_before_every_first_convolution_and_the_shift(swapped):
-    tsm = swapped('ResNetTSM', 'M2A', 'insert', alternation='L')
+    tsm = swapped('ResNetTSM', M2A, 'insert', alternation='L')
     assert motion_layers(tsm) == [f'layer{s}.{b}.conv1' for s in (1, 2, 3, 4) for b in (0, 1)]
     assert type(tsm.layer1[0].conv1.conv).__name__ == 'TemporalShift'
-    mobile = swapped('MobileNetV2TSM', 'M2A', 'insert', alternation='L')
+    mobile = swapped('MobileNetV2TSM', M2A, 'insert', alternation='L')
     assert all(
         mobile.get_submodule(name.removesuffix('.conv.0')).use_res_connect
         for name in motion_layers(mobile)
@@ -90,7 +90,7 @@ def test_m2a_goes_before_every_first_convolution_and_the_shift(swapped):
     ],
 )
 def test_before_another_convolution(swapped, clip, family, before, dims):
-    model = swapped(family, 'EMIM', 'insert', before=before, alternation='L', stages=None)
+    model = swapped(family, EMIM, 'insert', before=before, alternation='L', stages=None)
     layers = motion_layers(model)
     assert all(name.endswith((before, '.conv.1')) for name in layers)
     found = {model.get_submodule(name).motion.norm.normalized_shape[0] for name in layers}
@@ -98,7 +98,7 @@ def test_before_another_convolution(swapped, clip, family, before, dims):
 
 
 def test_frames_of_c2d_follow_its_input(swapped):
-    c2d = swapped('C2D', 'EMIM', 'insert', stages=[1, 2])
+    c2d = swapped('C2D', EMIM, 'insert', stages=[1, 2])
     for T in (4, 8):
         assert c2d(torch.randn(1, 3, T, 32, 32)).shape[2] == T // 2
 
@@ -106,7 +106,7 @@ def test_frames_of_c2d_follow_its_input(swapped):
 @pytest.mark.parametrize('mode', ['insert', 'replace'])
 def test_one_clip_does_not_see_another(swapped, clip, mode):
     for family in ('TimeSformer', 'UniFormerV2', 'VisionTransformer', 'MViT'):
-        model, x = swapped(family, 'EMIM', mode, zero_init=False), clip(family)
+        model, x = swapped(family, EMIM, mode, zero_init=False), clip(family)
         alone, both = model(x[:1]), model(x)
         while isinstance(alone, tuple | list):
             alone, both = alone[-1], both[-1]
@@ -116,7 +116,7 @@ def test_one_clip_does_not_see_another(swapped, clip, mode):
 @pytest.mark.parametrize('family', ['TimeSformer', 'VisionTransformer', 'UniFormerV2', 'ResNet'])
 def test_a_module_sees_its_own_frames_and_places(swapped, clip, family):
     """Marks one patch of one frame in the input and looks where it is in the module's tokens."""
-    model, x = swapped(family, 'EMIM', 'insert'), clip(family)
+    model, x = swapped(family, EMIM, 'insert'), clip(family)
     seen = []
     module = next(m for m in model.modules() if type(m).__name__ == 'EMIMAttention')
     module.register_forward_pre_hook(lambda module, args: seen.append(args[0].detach()))
@@ -140,33 +140,33 @@ def test_a_module_sees_its_own_frames_and_places(swapped, clip, family):
 @pytest.mark.parametrize(
     'family, motion, arguments, sentence',
     [
-        ('UniFormer', 'EMIM', dict(mode='swap'), "mode: got 'swap'; accepted are"),
+        ('UniFormer', EMIM, dict(mode='swap'), "mode: got 'swap'; accepted are"),
         (
             'UniFormer',
-            'EMIM',
+            EMIM,
             dict(layers='block3.*'),
             "layers='block3.*' matches no layer; there are: blocks3.0 (stage 3), blocks3.1",
         ),
         (
             'UniFormer',
-            'EMIM',
+            EMIM,
             dict(layers='blocks1.0'),
             'cannot be replaced, since it has no attention; those that can be: blocks3.0, blocks3',
         ),
-        ('UniFormer', 'EMIM', dict(stages=[1]), 'stages=[1]'),
-        ('UniFormer', 'EMIM', dict(alternation='LX'), "made of 'L' and 'G', got 'LX'"),
-        ('UniFormer', 'M2A', dict(), 'MotionAwareAttention has no qkv and proj'),
-        ('UniFormer', 'ATA', dict(), "over time only, UniFormer's attention also over space"),
-        ('MViT', 'EMIM', dict(layers='blocks.1'), 'since its attention pools the grid'),
-        ('ResNet', 'EMIM', dict(num_segments=4), "has no attention to replace; use mode='insert'"),
+        ('UniFormer', EMIM, dict(stages=[1]), 'stages=[1]'),
+        ('UniFormer', EMIM, dict(alternation='LX'), "made of 'L' and 'G', got 'LX'"),
+        ('UniFormer', M2A, dict(), 'MotionAwareAttention: its output includes its input'),
+        ('UniFormer', ATA, dict(), "over time only, UniFormer's attention also over space"),
+        ('MViT', EMIM, dict(layers='blocks.1'), 'since its attention pools the grid'),
+        ('ResNet', EMIM, dict(num_segments=4), "has no attention to replace; use mode='insert'"),
         (
             'ResNet',
-            'EMIM',
+            EMIM,
             dict(mode='insert', num_segments=None),
             'num_segments must be the frames of a clip',
         ),
-        ('X3D', 'M2A', dict(mode='insert', before='conv4'), "before: got 'conv4'; accepted are"),
-        ('X3D', 'M2A', dict(mode='insert', layers='layer9*'), "layers='layer9*' matches no layer"),
+        ('X3D', M2A, dict(mode='insert', before='conv4'), "before: got 'conv4'; accepted are"),
+        ('X3D', M2A, dict(mode='insert', layers='layer9*'), "layers='layer9*' matches no layer"),
     ],
 )
 def test_wrong_arguments(swapped, family, motion, arguments, sentence):
@@ -190,18 +190,18 @@ def test_an_unsupported_backbone_and_space_only_attention():
 
 
 def test_a_layer_with_one_frame_is_named(swapped):
-    model = swapped('ResNet2Plus1d', 'EMIM', 'insert', stages=[4])
+    model = swapped('ResNet2Plus1d', EMIM, 'insert', stages=[4])
     with pytest.raises(ValueError, match=r'layer4.0.conv1: EMIMAttention: .* T of 2 or more'):
         model(torch.randn(1, 3, 4, 32, 32))
     with pytest.raises(ValueError, match='7 frames in a batch are no multiple of num_segments=4'):
-        swapped('ResNet', 'EMIM', 'insert')(torch.randn(7, 3, 32, 32))
+        swapped('ResNet', EMIM, 'insert')(torch.randn(7, 3, 32, 32))
 
 
 def test_the_table_counts_what_was_added(log, plain, swapped):
     count = {}
     for name, model in (
         ('plain', plain('ResNet')),
-        ('insert', swapped('ResNet', 'M2A', 'insert', alternation='L')),
+        ('insert', swapped('ResNet', M2A, 'insert', alternation='L')),
     ):
         count[name] = sum(p.numel() for p in model.parameters())
     out = next(message for message in log if 'insert in ResNet' in message)

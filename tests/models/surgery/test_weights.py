@@ -7,7 +7,7 @@ from mmengine.runner import load_checkpoint
 
 from mmaction_emim.models.surgery.weights import ConvertOnLoad
 
-from .conftest import TRANSFORMERS, ZOO
+from .conftest import EMIM, TRANSFORMERS, ZOO
 
 
 def converter(model):
@@ -30,7 +30,7 @@ def qkv_and_proj(attention):
 @pytest.mark.parametrize('prefix', ['', 'backbone.'])
 def test_a_checkpoint_of_the_original(tmp_path, plain, swapped, family, prefix):
     """Every key of it is accounted for, and q, k, v and proj are the original's."""
-    original, ours = plain(family), swapped(family, 'EMIM', 'replace')
+    original, ours = plain(family), swapped(family, EMIM, 'replace')
     with torch.no_grad():
         for parameter in original.parameters():
             parameter.normal_()
@@ -65,7 +65,7 @@ def test_a_checkpoint_of_the_original(tmp_path, plain, swapped, family, prefix):
 @pytest.mark.parametrize('family', TRANSFORMERS)
 def test_replacing_keeps_the_weights_it_finds(swapped, family):
     """Also without a checkpoint: qkv and proj are those of the attention that was there."""
-    ours = swapped(family, 'EMIM', 'replace')
+    ours = swapped(family, EMIM, 'replace')
     torch.manual_seed(1)  # as swapped() does before it builds
     original = MODELS.build(dict(type=family, **ZOO[family][0]))
     for name in converter(ours).replaced:
@@ -74,7 +74,7 @@ def test_replacing_keeps_the_weights_it_finds(swapped, family):
 
 
 def test_split_q_k_v(swapped):
-    model = swapped('UniFormer', 'EMIM', 'replace')
+    model = swapped('UniFormer', EMIM, 'replace')
     split = {}
     for name, value in model.state_dict().items():
         if name.startswith('blocks3.0.attn.qkv'):
@@ -88,7 +88,7 @@ def test_split_q_k_v(swapped):
 
 
 def test_another_shape_is_told_and_our_own_checkpoint_is_one_line(swapped):
-    model = swapped('UniFormer', 'EMIM', 'replace')
+    model = swapped('UniFormer', EMIM, 'replace')
     own = model.state_dict()
     assert 'all' in str(converter(model).convert(model, dict(own)))
     own['norm.weight'] = torch.zeros(3)
@@ -100,7 +100,7 @@ def test_another_shape_is_told_and_our_own_checkpoint_is_one_line(swapped):
 
 
 def test_the_report_is_logged(log, plain, swapped):
-    ours = swapped('TimeSformer', 'EMIM', 'replace')
+    ours = swapped('TimeSformer', EMIM, 'replace')
     ours.load_state_dict(plain('TimeSformer').state_dict(), strict=False)
     out = log[-1]
     name = 'transformer_layers.layers.0.attentions.0.attn'
