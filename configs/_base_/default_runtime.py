@@ -6,7 +6,7 @@ custom_imports = dict(imports=['mmaction_emim'], allow_failed_imports=False)
 # backend 'atomic': a full disk or a killed process leaves no half checkpoint.
 default_hooks = dict(checkpoint=dict(max_keep_ckpts=3, backend_args=dict(backend='atomic')))
 custom_hooks = [
-    dict(type='ForeignCheckpointHook'),
+    dict(type='AuthorsCheckpointHook'),
     dict(type='EpochSeedHook'),
     dict(type='ThroughputHook'),
     dict(type='FailedClipsHook'),

@@ -1,7 +1,7 @@
 """Training: parameter groups and hooks, registered in MMAction2's registries."""
 
 from .atomic_backend import AtomicLocalBackend
-from .checkpoint_hook import ForeignCheckpointHook
+from .authors_checkpoint_hook import AuthorsCheckpointHook
 from .compile_hook import CompileBackboneHook
 from .epoch_seed_hook import EpochSeedHook
 from .failed_clips_hook import FailedClipsHook
@@ -12,10 +12,10 @@ from .throughput_hook import ThroughputHook
 __all__ = [
     'AnyDeviceFSDP',
     'AtomicLocalBackend',
+    'AuthorsCheckpointHook',
     'CompileBackboneHook',
     'EpochSeedHook',
     'FailedClipsHook',
-    'ForeignCheckpointHook',
     'LayerDecayOptimWrapperConstructor',
     'ResumableFSDPStrategy',
     'ThroughputHook',

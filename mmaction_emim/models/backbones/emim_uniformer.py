@@ -18,8 +18,8 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from mmaction_emim.compat import BatchNorm
-from mmaction_emim.models.checkpoint import adapt_to_backbone
 from mmaction_emim.models.motion import EMIMAttention
+from mmaction_emim.models.weights.authors import adapt_to_backbone
 
 ARCHS = {
     'tiny': dict(depth=[0, 1, 2, 0], embed_dim=[16, 32, 64, 64], head_dim=64),

@@ -9,10 +9,12 @@ from rich.console import Console
 from rich.table import Table
 from torch import nn
 
+from mmaction_emim.models.weights.attention import copy_attention
+from mmaction_emim.models.weights.load_report import ConvertOnLoad
+
 from . import cnn, mvit, swin, timesformer, uniformer, uniformerv2, vision_transformer
 from .motion_module import build_motion, module_name
 from .places import Place, insert
-from .weights import ConvertOnLoad, carry_over
 
 FAMILIES = (uniformer, uniformerv2, timesformer, swin, mvit, vision_transformer, cnn)
 MODES = ('replace', 'insert')
@@ -83,7 +85,7 @@ def MotionBackbone(  # noqa: N802 (a config's type: it stands where a class stan
             attention = built.get_submodule(place.attention)
             module = build_motion(motion, place, attention)
             _check_replacing(built, module, place)
-            carry_over(attention, module)
+            copy_attention(attention, module)
             place.replace(built, module)
             replaced.append(place.attention)
         added = sum(p.numel() for p in built.parameters()) - parameters

@@ -8,8 +8,9 @@ from typing import Any
 from mmaction.registry import MODELS
 from torch import Tensor, nn
 
+from mmaction_emim.models.weights.attention import fused_names
+
 from .places import Place
-from .weights import fused_names
 
 GIVEN = ('dim', 'num_heads', 'qkv_bias', 'proj_drop')
 

@@ -1,1 +1,1 @@
-"""Names and shapes of weights: ours, the authors', upstream's."""
+"""Names and shapes of weights: ours, upstream's, and those of EMIM's and UniFormer's authors."""

@@ -9,15 +9,7 @@ from mmaction.registry import MODELS
 from mmengine.registry import init_default_scope
 from torch import Tensor
 
-from mmaction_emim.models.checkpoint import (
-    OUR_HEAD,
-    from_authors,
-    inflate,
-    to_authors,
-    weights_of,
-)
-
-MOTION = ('.attn.rpb', '.attn.motion_conv.')
+from .authors import OUR_HEAD, from_authors, inflate, to_authors, weights_of
 
 
 class Report(NamedTuple):

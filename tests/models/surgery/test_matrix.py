@@ -9,7 +9,7 @@ import torch
 from mmaction_emim.models import motion
 from mmaction_emim.models.motion import EMIMAttention
 
-from .conftest import EMIM, MOTION, TRANSFORMERS, ZOO
+from ..conftest import EMIM, MOTION, TRANSFORMERS, ZOO
 
 
 def replaceable(name):

@@ -2,7 +2,7 @@ import pytest
 import torch
 from mmaction.registry import MODELS
 
-from .conftest import ATA, EMIM, M2A, ZOO
+from ..conftest import ATA, EMIM, M2A, ZOO
 
 
 def motion_layers(backbone):

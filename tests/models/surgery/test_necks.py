@@ -7,7 +7,7 @@ from mmengine.registry import init_default_scope
 
 from mmaction_emim.models import EMIMNeck
 
-from .conftest import ZOO
+from ..conftest import ZOO
 
 # Family: (channels of its features, heads' channels, arguments that make it answer a map)
 MAPS = {

@@ -8,7 +8,7 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from torch import nn
 
-from .conftest import ZOO, evaluating
+from ..conftest import ZOO, evaluating
 
 MODULE = """
 from mmaction.registry import MODELS

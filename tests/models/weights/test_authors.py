@@ -6,7 +6,7 @@ from mmaction.registry import MODELS
 from mmengine.registry import init_default_scope
 from mmengine.runner.checkpoint import load_checkpoint
 
-from mmaction_emim.models.checkpoint import from_authors, inflate, to_authors, weights_of
+from mmaction_emim.models.weights.authors import from_authors, inflate, to_authors, weights_of
 
 SIZES = dict(depth=[1, 1, 2, 1], dims=[8, 16, 64, 64])
 

@@ -5,9 +5,9 @@ import torch
 from mmaction.registry import MODELS
 from mmengine.runner import load_checkpoint
 
-from mmaction_emim.models.surgery.weights import ConvertOnLoad
+from mmaction_emim.models.weights.load_report import ConvertOnLoad
 
-from .conftest import EMIM, TRANSFORMERS, ZOO
+from ..conftest import EMIM, TRANSFORMERS, ZOO
 
 
 def converter(model):

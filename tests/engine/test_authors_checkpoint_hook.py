@@ -2,6 +2,7 @@ from uuid import uuid4
 
 import pytest
 import torch
+from mmaction.registry import HOOKS
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
@@ -33,6 +34,11 @@ def test_load_from_the_authors_file(root, tmp_path, authors_weights, wrapped, cl
         assert torch.equal(x, theirs[name]), name
     expected = theirs['head.weight'] if classes == 174 else head
     assert torch.equal(run.model.cls_head.fc_cls.weight, expected)
+
+
+def test_its_former_name_serves_old_configs():
+    init_default_scope('mmaction')
+    assert HOOKS.get('ForeignCheckpointHook') is HOOKS.get('AuthorsCheckpointHook') is not None
 
 
 def test_our_checkpoints_pass(root, tmp_path):
