@@ -108,7 +108,7 @@ MOTION[EMIM]['window'] = 3
 
 
 def evaluating(model: nn.Module) -> nn.Module:
-    model.eval()  # upstream's eval() answers None in some families
+    model.eval()  # upstream's eval() returns None in some families
     return model
 
 

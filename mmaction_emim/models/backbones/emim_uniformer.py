@@ -97,8 +97,8 @@ class EMIMUniFormer(UniFormer):
             Defaults to 7.
         out_of_frame: ``'pad'`` or ``'mask'``, see :class:`.EMIMAttention`. Defaults to ``'pad'``.
         match_init: See :class:`.EMIMAttention`; for training from scratch. Defaults to False.
-        temporal_stride: Of the stem, 1 or 2. 1 (default) keeps every frame; UniFormer's own is 2.
-        spatial_stride: Of the stem, which cuts patches of that side. 4 (default) is UniFormer's;
+        temporal_stride: The stem's, 1 or 2. 1 (default) keeps every frame; UniFormer's own is 2.
+        spatial_stride: The stem's, which cuts patches of that side. 4 (default) is UniFormer's;
             2 suits frames of half the size, since EMIM sees displacements of about a token.
         channels_last: Whether convolutions keep channels last, as tokens do, which saves
             transposes; on a CPU a training step of the tiny network took a quarter less.

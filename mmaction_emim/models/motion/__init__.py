@@ -5,8 +5,8 @@ of itself, in its class or in an instance:
 
 - ``includes_input`` (False unless said): the output holds the input already and takes its place,
   as M2A's. Otherwise the output is what a residual branch adds.
-- ``over_time_only`` (False unless said): tokens of different places never meet, as in ATA. Such a
-  module replaces attention over time only.
+- ``over_time_only`` (False unless said): tokens of different positions never meet, as in ATA.
+  Such a module replaces attention over time only.
 - ``start_as_identity()``: makes the network around the module compute what it would without it.
   An inserted module that has no such method gets a LayerScale of zeros instead.
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from .checks import check_heads, check_tokens
 
 ASSIGNMENTS = ('greedy', 'exact', 'none')
-STAY = 1e-5  # breaks ties in favour of a token's own place
+STAY = 1e-5  # breaks ties in favour of a token's own position
 
 
 def assign(similarity: Tensor, assignment: str = 'greedy') -> Tensor:
@@ -73,7 +73,7 @@ def tracks(x: Tensor, assignment: str = 'greedy') -> Tensor:
     """Where each token of the first frame goes.
 
     Cosine similarity of neighbouring frames' tokens, one-to-one assignment, and the assignments
-    composed, so that every frame is told in the first one's order (all three ours).
+    composed, so that every frame is in the first one's order (all three ours).
 
     Args:
         x: Tokens, (B, T, N, C).
@@ -99,7 +99,7 @@ def align(x: Tensor, path: Tensor) -> Tensor:
 
 
 def dealign(x: Tensor, path: Tensor) -> Tensor:
-    """The inverse of :func:`align`: tokens back in their places."""
+    """The inverse of :func:`align`: tokens back at their positions."""
     return align(x, path.argsort(dim=-1))
 
 
@@ -115,7 +115,7 @@ class AlignmentGuidedTemporalAttention(nn.Module):
         qkv_bias: Whether q, k and v have a bias. Defaults to True.
         proj_drop: Dropout rate after the projection. Defaults to 0.
         assignment: ``'greedy'`` (default), ``'exact'`` or ``'none'`` (attention over time at a
-            fixed place), see :func:`.assign`.
+            fixed position), see :func:`.assign`.
 
     Raises:
         ValueError: An argument is not as above.
@@ -145,7 +145,7 @@ class AlignmentGuidedTemporalAttention(nn.Module):
         self.proj_drop = nn.Dropout(proj_drop)
 
     def start_as_identity(self) -> None:
-        """Make the answer zero until trained, so that a residual branch adds nothing."""
+        """Make the output zero until trained, so that a residual branch adds nothing."""
         nn.init.zeros_(self.proj.weight)
         nn.init.zeros_(self.proj.bias)
 

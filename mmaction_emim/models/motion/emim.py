@@ -29,7 +29,7 @@ def match_keys(qkv: nn.Linear) -> None:
 class EMIMAttention(nn.Module):
     """Explicit motion information mining, a drop-in for self-attention over video tokens.
 
-    Queries of frame t meet the keys of a window around their place in frame t+1. The affinity is
+    Queries of frame t meet the keys of a window around their position in frame t+1. The affinity is
     softmaxed to gather context from the values, and read raw, as a cost volume, by a small MLP
     that turns it into motion features. The last frame has no successor and repeats the output of
     the frame before.
@@ -45,9 +45,10 @@ class EMIMAttention(nn.Module):
         proj_drop: Dropout rate after the projection. Defaults to 0.
         out_of_frame: ``'pad'`` (the authors') or ``'mask'``, see
             :func:`mmaction_emim.ops.cost_volume`. Defaults to ``'pad'``.
-        match_init: Whether keys start with the queries' weights, so that the affinity is a likeness
-            of patches from the first step. Ours, not the paper's: without pretrained attention
-            weights, training otherwise waits long for q and k to agree. Defaults to False.
+        match_init: Whether keys start with the queries' weights, so that the affinity is the
+            similarity of patches from the first step. Ours, not the paper's: without pretrained
+            attention weights, training otherwise waits long for q and k to agree. Defaults to
+            False.
         backend: See :func:`mmaction_emim.ops.cost_volume`. Defaults to ``'auto'``.
 
     Raises:
@@ -97,7 +98,7 @@ class EMIMAttention(nn.Module):
             match_keys(self.qkv)
 
     def start_as_identity(self) -> None:
-        """Make the answer zero until trained, so that a residual branch adds nothing."""
+        """Make the output zero until trained, so that a residual branch adds nothing."""
         nn.init.zeros_(self.proj.weight)
         nn.init.zeros_(self.proj.bias)
 

@@ -18,7 +18,7 @@ class MotionAwareAttention(nn.Module):
 
     ``z = conv_down(x)`` has few channels; ``m`` is the difference of the next frame's ``z`` and
     this one's, each normalized over its whole frame; ``s`` is the attention of ``m`` with itself
-    over time, one head and no projections. The answer contains the input: it takes the place of
+    over time, one head and no projections. The output includes the input: it takes the place of
     ``x``, not of a residual branch.
 
     ``conv_down`` and ``conv_up`` are 1x1 convolutions, kept as Linear layers since tokens have
@@ -50,7 +50,7 @@ class MotionAwareAttention(nn.Module):
         self.register_load_state_dict_pre_hook(_flatten_convolutions)
 
     def start_as_identity(self) -> None:
-        """Make the answer the input, bit for bit, until trained."""
+        """Make the output the input, bit for bit, until trained."""
         if self.layer_scale is None:
             self.layer_scale = new_layer_scale(self.conv_up.bias)
         nn.init.zeros_(self.layer_scale)

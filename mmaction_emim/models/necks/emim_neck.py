@@ -16,13 +16,13 @@ class EMIMNeck(BaseModule):
     """Adds explicit motion to the features of any backbone. Starts as the identity.
 
     Args:
-        in_channels: Channels C of the feature map; a list of them where the backbone answers
+        in_channels: Channels C of the feature map; a list of them where the backbone returns
             several (SlowFast: its slow and its fast path).
         head_dim: Channels of a head; divides ``in_channels``. Defaults to 64.
         window: Side of EMIM's window; odd. Defaults to 7.
         out_of_frame: ``'pad'`` or ``'mask'``, see :class:`.EMIMAttention`. Defaults to ``'pad'``.
         num_segments: Frames T of a clip; needed for features (N*T, C, H, W) only.
-        pool_time: How to answer ``Recognizer2D``. True (default): features averaged over time,
+        pool_time: What ``Recognizer2D`` gets. True (default): features averaged over time,
             as it expects of a neck, right for heads that go by the ``num_segs`` it passes
             (TSNHead). False: one feature map a frame, for heads that keep their own
             ``num_segments`` (TSMHead, TRNHead).
@@ -71,10 +71,10 @@ class EMIMNeck(BaseModule):
         """Features in, features and no auxiliary loss out.
 
         Args:
-            x: ``(N, C, T, H, W)`` or ``(N*T, C, H, W)``: answered in the same shape. A list, which
+            x: ``(N, C, T, H, W)`` or ``(N*T, C, H, W)``: returned in the same shape. A list, which
                 is how ``Recognizer2D`` calls a neck: the backbone's last level is taken and
-                answered as ``pool_time`` says. A tuple, which is how 3-D backbones answer several
-                feature maps: answered as a tuple; one of a single map as that map.
+                returned as ``pool_time`` says. A tuple, which is how 3-D backbones return several
+                feature maps: returned as a tuple; one of a single map as that map.
             data_samples: Not used.
 
         Raises:
@@ -86,7 +86,7 @@ class EMIMNeck(BaseModule):
             x = x[0]
         if self.pathways is not None:
             raise ValueError(
-                f'EMIMNeck: in_channels has {len(self.pathways)} numbers, the backbone answers '
+                f'EMIMNeck: in_channels has {len(self.pathways)} numbers, the backbone returns '
                 f'{len(x) if isinstance(x, tuple) else 1} feature maps'
             )
         if isinstance(x, list) and x and x[-1].dim() >= 4:
@@ -108,7 +108,7 @@ class EMIMNeck(BaseModule):
         got = ', '.join(str(tuple(getattr(part, 'shape', [type(part).__name__]))) for part in parts)
         raise ValueError(
             f'EMIMNeck: features must be (N, C, T, H, W) or (N*T, C, H, W), got {got}; a backbone '
-            'that answers class tokens or pooled features has no map for a neck: use MotionBackbone'
+            'that returns class tokens or pooled features has no map for a neck: use MotionBackbone'
         )
 
     def _with_motion(self, x: Tensor) -> Tensor:

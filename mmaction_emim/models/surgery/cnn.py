@@ -11,8 +11,8 @@ from mmaction.models.backbones.resnet3d import BasicBlock3d, Bottleneck3d
 from mmaction.models.backbones.x3d import BlockX3D
 from torch import nn
 
+from .insertion_point import InsertionPoint
 from .layouts import ChannelsFirst, Images, Layout
-from .places import Place
 
 # Subclasses come along: ResNetTSM and TANet, MobileNetV2TSM, SlowOnly, CSN and R(2+1)D.
 BACKBONES = (ResNet, MobileNetV2, C2D, ResNet3d, ResNet3dSlowFast, X3D)
@@ -32,7 +32,9 @@ class _FramesOfInput:
             layout.num_frames = args[0].shape[2] // (1 if stage == 1 else 2)
 
 
-def places(backbone: nn.Module, num_segments: int | None, before: str) -> list[Place]:
+def insertion_points(
+    backbone: nn.Module, num_segments: int | None, before: str
+) -> list[InsertionPoint]:
     """One convolution of every residual block.
 
     Args:
@@ -56,7 +58,7 @@ def places(backbone: nn.Module, num_segments: int | None, before: str) -> list[P
         layers = block.get_submodule(convolution).modules()
         dim = next(m.in_channels for m in layers if isinstance(m, nn.Conv2d | nn.Conv3d))
         stage = next(int(part[5:]) for part in name.split('.') if part.startswith('layer'))
-        found.append(Place(f'{name}.{convolution}', stage, dim, layouts[stage]))
+        found.append(InsertionPoint(f'{name}.{convolution}', stage, dim, layouts[stage]))
     return found
 
 

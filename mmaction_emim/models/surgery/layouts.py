@@ -8,13 +8,13 @@ from torch import Tensor, nn
 
 
 class Layout:
-    """Splits a layer's input into video tokens and what passes by untouched, and merges them."""
+    """Splits a layer's input into video tokens and class tokens, and merges them."""
 
     def split(self, x: Tensor, *context: Any) -> tuple[Tensor, Tensor | None]:
         """What a layer is called with -> tokens (B, T, H, W, C), class tokens or None."""
         raise NotImplementedError
 
-    def merge(self, tokens: Tensor, rest: Tensor | None) -> Tensor:
+    def merge(self, tokens: Tensor, class_tokens: Tensor | None) -> Tensor:
         """The inverse of :meth:`split`."""
         raise NotImplementedError
 
@@ -25,7 +25,7 @@ class ChannelsLast(Layout):
     def split(self, x: Tensor, *context: Any) -> tuple[Tensor, None]:
         return x, None
 
-    def merge(self, tokens: Tensor, rest: None) -> Tensor:
+    def merge(self, tokens: Tensor, class_tokens: None) -> Tensor:
         return tokens
 
 
@@ -35,7 +35,7 @@ class ChannelsFirst(Layout):
     def split(self, x: Tensor, *context: Any) -> tuple[Tensor, None]:
         return x.permute(0, 2, 3, 4, 1), None
 
-    def merge(self, tokens: Tensor, rest: None) -> Tensor:
+    def merge(self, tokens: Tensor, class_tokens: None) -> Tensor:
         return tokens.permute(0, 4, 1, 2, 3)
 
 
@@ -56,12 +56,12 @@ class Images(Layout):
             )
         return x.permute(0, 2, 3, 1).unflatten(0, (-1, self.num_frames)), None
 
-    def merge(self, tokens: Tensor, rest: None) -> Tensor:
+    def merge(self, tokens: Tensor, class_tokens: None) -> Tensor:
         return tokens.flatten(0, 1).permute(0, 3, 1, 2)
 
 
-class FrameByFrame(Layout):
-    """(T*H*W, C) a clip, frame after frame: (B, [class] + T*H*W, C).
+class TimeMajor(Layout):
+    """One sequence a clip, frame after frame: (B, [class] + T*H*W, C).
 
     Args:
         with_class: Whether the first token is a class token.
@@ -77,12 +77,14 @@ class FrameByFrame(Layout):
         H, W = self.grid or context[0][1:]
         return x[:, self.skip :].unflatten(1, (-1, H, W)), x[:, : self.skip]
 
-    def merge(self, tokens: Tensor, rest: Tensor) -> Tensor:
-        return torch.cat([rest, tokens.flatten(1, 3)], dim=1)
+    def merge(self, tokens: Tensor, class_tokens: Tensor) -> Tensor:
+        return torch.cat([class_tokens, tokens.flatten(1, 3)], dim=1)
 
 
-class PlaceByPlace(Layout):
-    """All frames of a place, place after place: (B, 1 + H*W*T, C) with a class token.
+class PatchMajor(Layout):
+    """One sequence a clip, patch after patch, each with all its frames: (B, 1 + H*W*T, C).
+
+    The first token is a class token.
 
     Args:
         num_frames: T.
@@ -95,12 +97,12 @@ class PlaceByPlace(Layout):
     def split(self, x: Tensor, *context: Any) -> tuple[Tensor, Tensor]:
         return x[:, 1:].unflatten(1, self.shape).permute(0, 3, 1, 2, 4), x[:, :1]
 
-    def merge(self, tokens: Tensor, rest: Tensor) -> Tensor:
-        return torch.cat([rest, tokens.permute(0, 2, 3, 1, 4).flatten(1, 3)], dim=1)
+    def merge(self, tokens: Tensor, class_tokens: Tensor) -> Tensor:
+        return torch.cat([class_tokens, tokens.permute(0, 2, 3, 1, 4).flatten(1, 3)], dim=1)
 
 
-class TimeFirst(Layout):
-    """One sequence in time for each place of each clip: (T, B*H*W, C).
+class PatchSequences(Layout):
+    """One sequence over time for each patch of each clip: (T, B*H*W, C).
 
     Args:
         grid: (H, W).
@@ -112,12 +114,12 @@ class TimeFirst(Layout):
     def split(self, x: Tensor, *context: Any) -> tuple[Tensor, None]:
         return x.unflatten(1, (-1, *self.grid)).transpose(0, 1), None
 
-    def merge(self, tokens: Tensor, rest: None) -> Tensor:
+    def merge(self, tokens: Tensor, class_tokens: None) -> Tensor:
         return tokens.transpose(0, 1).flatten(1, 3)
 
 
-class ClassAndImages(Layout):
-    """One sequence in space for each frame, with a class token.
+class FrameSequences(Layout):
+    """One sequence over space for each frame, with a class token.
 
     Args:
         num_frames: T.
@@ -136,38 +138,40 @@ class ClassAndImages(Layout):
         images = x[:, 1:].unflatten(1, tuple(self.grid))  # (B*T, H, W, C)
         return images.unflatten(0, (-1, self.num_frames)), x[:, :1]
 
-    def merge(self, tokens: Tensor, rest: Tensor) -> Tensor:
-        x = torch.cat([rest, tokens.flatten(0, 1).flatten(1, 2)], dim=1)
+    def merge(self, tokens: Tensor, class_tokens: Tensor) -> Tensor:
+        x = torch.cat([class_tokens, tokens.flatten(0, 1).flatten(1, 2)], dim=1)
         return x if self.batch_first else x.transpose(0, 1)
 
 
-class ViaLayout:
+class LayoutAdapter:
     """Hooks that let a module on (B, T, H, W, C) stand where a layer of other shapes stood.
 
     Class tokens get zero, so that a residual branch leaves them as they are.
 
     Args:
-        layout: Of the layer's first argument.
-        answer: What the layer answered beside its tokens: ``'tensor'`` (nothing), ``'tuple'``
-            (tokens first, in a tuple, as ``nn.MultiheadAttention``), ``'size'`` (tokens and the
-            (T, H, W) it was called with).
+        layout: The layout of the layer's first argument.
+        output: What the layer returned: ``'tensor'`` (its tokens), ``'tuple'`` (a tuple with the
+            tokens first, as ``nn.MultiheadAttention``), ``'size'`` (its tokens and the (T, H, W)
+            that it was called with).
     """
 
-    def __init__(self, layout: Layout, answer: str = 'tensor') -> None:
+    def __init__(self, layout: Layout, output: str = 'tensor') -> None:
         self.layout = layout
-        self.answer = answer
-        self.rest: Any = None
+        self.output = output
+        self.passing: Any = None  # class tokens and other arguments, from one hook to the other
 
     def attach(self, module: nn.Module) -> None:
         module.register_forward_pre_hook(self.before, with_kwargs=True)
         module.register_forward_hook(self.after)
 
     def before(self, module: nn.Module, args: tuple, kwargs: dict) -> tuple[tuple, dict]:
-        tokens, rest = self.layout.split(*args)
-        self.rest = rest, args[1:]
+        tokens, class_tokens = self.layout.split(*args)
+        self.passing = class_tokens, args[1:]
         return (tokens,), {}
 
     def after(self, module: nn.Module, args: tuple, out: Tensor) -> Any:
-        (rest, context), self.rest = self.rest, None
-        out = self.layout.merge(out, None if rest is None else torch.zeros_like(rest))
-        return {'tensor': out, 'tuple': (out,), 'size': (out, *context)}[self.answer]
+        (class_tokens, context), self.passing = self.passing, None
+        if class_tokens is not None:
+            class_tokens = torch.zeros_like(class_tokens)
+        out = self.layout.merge(out, class_tokens)
+        return {'tensor': out, 'tuple': (out,), 'size': (out, *context)}[self.output]

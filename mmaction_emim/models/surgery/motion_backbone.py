@@ -13,8 +13,9 @@ from mmaction_emim.models.weights.attention import copy_attention
 from mmaction_emim.models.weights.load_report import ConvertOnLoad
 
 from . import cnn, mvit, swin, timesformer, uniformer, uniformerv2, vision_transformer
+from .insertion import insert
+from .insertion_point import InsertionPoint
 from .motion_module import build_motion, module_name
-from .places import Place, insert
 
 FAMILIES = (uniformer, uniformerv2, timesformer, swin, mvit, vision_transformer, cnn)
 MODES = ('replace', 'insert')
@@ -32,9 +33,9 @@ def MotionBackbone(  # noqa: N802 (a config's type: it stands where a class stan
     before: str = 'conv1',
     num_segments: int | None = None,
 ) -> nn.Module:
-    """Build a backbone and put motion modules in it, in place.
+    """Build a backbone and put motion modules in it.
 
-    The answer is the backbone itself: names of untouched layers do not change, so checkpoints and
+    The result is the backbone itself: names of untouched layers do not change, so checkpoints and
     configs of the original serve it. Loading a checkpoint converts the weights of attention layers
     that were replaced, and logs a report of every key.
 
@@ -72,33 +73,37 @@ def MotionBackbone(  # noqa: N802 (a config's type: it stands where a class stan
     if mode not in MODES:
         raise ValueError(f'MotionBackbone: mode: got {mode!r}; accepted are {MODES}')
     built = MODELS.build(backbone)
-    places = _places(built, num_segments, before)
+    points = _insertion_points(built, num_segments, before)
     if mode == 'replace':
-        _check_replaceable(built, places)
-    chosen = _choose(places, mode, layers, stages, alternation)
+        _check_replaceable(built, points)
+    chosen = _choose(points, mode, layers, stages, alternation)
     rows, replaced = [], []
-    for place in chosen:
+    for point in chosen:
         parameters = sum(p.numel() for p in built.parameters())
         if mode == 'insert':
-            insert(built, place, build_motion(motion, place), zero_init)
+            insert(built, point, build_motion(motion, point), zero_init)
         else:
-            attention = built.get_submodule(place.attention)
-            module = build_motion(motion, place, attention)
-            _check_replacing(built, module, place)
+            attention = built.get_submodule(point.attention)
+            module = build_motion(motion, point, attention)
+            _check_replacing(built, module, point)
             copy_attention(attention, module)
-            place.replace(built, module)
-            replaced.append(place.attention)
+            point.replace(built, module)
+            replaced.append(point.attention)
         added = sum(p.numel() for p in built.parameters()) - parameters
-        rows.append((place.name if mode == 'insert' else place.attention, added))
+        rows.append((point.name if mode == 'insert' else point.attention, added))
     ConvertOnLoad(replaced).attach(built)
     print_log(_table(built, motion, mode, rows), logger='current')
     return built
 
 
-def _places(backbone: nn.Module, num_segments: int | None, before: str) -> list[Place]:
+def _insertion_points(
+    backbone: nn.Module, num_segments: int | None, before: str
+) -> list[InsertionPoint]:
     for family in FAMILIES:
         if isinstance(backbone, family.BACKBONES):
-            return family.places(backbone, *([num_segments, before] if family is cnn else []))
+            return family.insertion_points(
+                backbone, *([num_segments, before] if family is cnn else [])
+            )
     known = ', '.join(cls.__name__ for family in FAMILIES for cls in family.BACKBONES)
     raise ValueError(
         f'MotionBackbone: {type(backbone).__name__} is not supported; supported are {known} '
@@ -106,22 +111,24 @@ def _places(backbone: nn.Module, num_segments: int | None, before: str) -> list[
     )
 
 
-def _check_replaceable(backbone: nn.Module, places: Sequence[Place]) -> None:
-    if not any(place.replace for place in places):
-        reason = next((f' ({place.why_not})' for place in places if place.why_not), '')
+def _check_replaceable(backbone: nn.Module, points: Sequence[InsertionPoint]) -> None:
+    if not any(point.replace for point in points):
+        reason = next(
+            (f' ({point.unsupported_reason})' for point in points if point.unsupported_reason), ''
+        )
         raise ValueError(
             f'MotionBackbone: {type(backbone).__name__} has no attention to replace{reason}; '
             "use mode='insert'"
         )
 
 
-def _check_replacing(backbone: nn.Module, module: nn.Module, place: Place) -> None:
+def _check_replacing(backbone: nn.Module, module: nn.Module, point: InsertionPoint) -> None:
     name = f'MotionBackbone: {type(module).__name__}'
     if getattr(module, 'includes_input', False):
         raise ValueError(
             f"{name}: its output includes its input, an attention's does not; use mode='insert'"
         )
-    if getattr(module, 'over_time_only', False) and not place.over_time_only:
+    if getattr(module, 'over_time_only', False) and not point.over_time_only:
         raise ValueError(
             f"{name} attends over time only, {type(backbone).__name__}'s attention also over "
             "space; use mode='insert'"
@@ -129,49 +136,52 @@ def _check_replacing(backbone: nn.Module, module: nn.Module, place: Place) -> No
 
 
 def _choose(
-    places: Sequence[Place],
+    points: Sequence[InsertionPoint],
     mode: str,
     layers: str | Sequence[str] | None,
     stages: Sequence[int] | None,
     alternation: str,
-) -> list[Place]:
-    able = [place for place in places if mode == 'insert' or place.replace]
+) -> list[InsertionPoint]:
+    candidates = [point for point in points if mode == 'insert' or point.replace]
     if layers is not None:
-        chosen = _match([layers] if isinstance(layers, str) else layers, places, able, mode)
-        return [place for place in chosen if stages is None or place.stage in stages] or _nothing(
-            f'layers={layers!r} in stages={stages!r}', able
+        chosen = _match([layers] if isinstance(layers, str) else layers, points, candidates, mode)
+        return [point for point in chosen if stages is None or point.stage in stages] or _no_match(
+            f'layers={layers!r} in stages={stages!r}', candidates
         )
     if not alternation or set(alternation) - {'L', 'G'}:
         raise ValueError(
             f"MotionBackbone: alternation must be made of 'L' and 'G', got {alternation!r}"
         )
     chosen, counted = [], {}
-    for place in able:
-        i = counted[place.group] = counted.get(place.group, -1) + 1
-        if (stages is None or place.stage in stages) and alternation[i % len(alternation)] == 'L':
-            chosen.append(place)
-    return chosen or _nothing(f'stages={stages!r}, alternation={alternation!r}', able)
+    for point in candidates:
+        i = counted[point.group] = counted.get(point.group, -1) + 1
+        if (stages is None or point.stage in stages) and alternation[i % len(alternation)] == 'L':
+            chosen.append(point)
+    return chosen or _no_match(f'stages={stages!r}, alternation={alternation!r}', candidates)
 
 
 def _match(
-    patterns: Sequence[str], places: Sequence[Place], able: Sequence[Place], mode: str
-) -> list[Place]:
+    patterns: Sequence[str],
+    points: Sequence[InsertionPoint],
+    candidates: Sequence[InsertionPoint],
+    mode: str,
+) -> list[InsertionPoint]:
     for pattern in patterns:
-        matched = [place for place in places if fnmatchcase(place.name, pattern)]
+        matched = [point for point in points if fnmatchcase(point.name, pattern)]
         if not matched:
-            _nothing(f'layers={pattern!r}', able)
-        for place in matched:
-            if place not in able:
-                reason = place.why_not or 'it has no attention'
+            _no_match(f'layers={pattern!r}', candidates)
+        for point in matched:
+            if point not in candidates:
+                reason = point.unsupported_reason or 'it has no attention'
                 raise ValueError(
-                    f'MotionBackbone: layers={pattern!r}: {place.name} cannot be replaced, since '
-                    f'{reason}; those that can be: {", ".join(p.name for p in able)}'
+                    f'MotionBackbone: layers={pattern!r}: {point.name} cannot be replaced, since '
+                    f'{reason}; those that can be: {", ".join(p.name for p in candidates)}'
                 )
-    return [p for p in able if any(fnmatchcase(p.name, pattern) for pattern in patterns)]
+    return [p for p in candidates if any(fnmatchcase(p.name, pattern) for pattern in patterns)]
 
 
-def _nothing(what: str, able: Sequence[Place]) -> list[Place]:
-    there = ', '.join(f'{place.name} (stage {place.stage})' for place in able)
+def _no_match(what: str, candidates: Sequence[InsertionPoint]) -> list[InsertionPoint]:
+    there = ', '.join(f'{point.name} (stage {point.stage})' for point in candidates)
     raise ValueError(f'MotionBackbone: {what} matches no layer; there are: {there}')
 
 

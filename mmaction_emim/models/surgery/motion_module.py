@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from mmaction_emim.models.weights.attention import fused_names
 
-from .places import Place
+from .insertion_point import InsertionPoint
 
 GIVEN = ('dim', 'num_heads', 'qkv_bias', 'proj_drop')
 
@@ -20,12 +20,14 @@ def module_name(motion: dict) -> str:
     return getattr(motion['type'], '__name__', str(motion['type']))
 
 
-def build_motion(motion: dict, place: Place, attention: nn.Module | None = None) -> nn.Module:
-    """The motion module for a place.
+def build_motion(
+    motion: dict, point: InsertionPoint, attention: nn.Module | None = None
+) -> nn.Module:
+    """The motion module for an insertion point.
 
     Args:
         motion: Its config; ``type`` is a registered name or a class.
-        place: Where it goes.
+        point: Where it goes.
         attention: The layer that it replaces; None where it is inserted.
 
     Raises:
@@ -35,13 +37,13 @@ def build_motion(motion: dict, place: Place, attention: nn.Module | None = None)
     # An unknown name is the registry's to refuse.
     cls = MODELS.get(motion['type']) if isinstance(motion['type'], str) else motion['type']
     args: dict[str, Any] = dict(
-        dim=place.dim, num_heads=place.num_heads or place.dim // gcd(place.dim, 64)
+        dim=point.dim, num_heads=point.num_heads or point.dim // gcd(point.dim, 64)
     )
     if attention is not None:
         weights = attention.state_dict()
         args['qkv_bias'] = 'qkv.bias' in {*weights, *fused_names(weights)}
         args['proj_drop'] = getattr(getattr(attention, 'proj_drop', None), 'p', 0.0)
-        _check_scale(place, attention)
+        _check_scale(point, attention)
     if cls is not None:
         accepted = _accepted(cls)
         args = {name: value for name, value in args.items() if name in accepted}
@@ -76,11 +78,11 @@ def _accepted(cls: Callable) -> set[str]:
     return names
 
 
-def _check_scale(place: Place, attention: nn.Module) -> None:
-    scale, usual = getattr(attention, 'scale', None), (place.dim / place.num_heads) ** -0.5
+def _check_scale(point: InsertionPoint, attention: nn.Module) -> None:
+    scale, usual = getattr(attention, 'scale', None), (point.dim / point.num_heads) ** -0.5
     if scale is not None and abs(scale - usual) > 1e-6 * usual:
         raise ValueError(
-            f'MotionBackbone: {place.attention} scales its queries by {scale}, the motion '
+            f'MotionBackbone: {point.attention} scales its queries by {scale}, the motion '
             f'module by {usual}; build the backbone without qk_scale'
         )
 

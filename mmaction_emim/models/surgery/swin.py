@@ -6,8 +6,8 @@ from mmaction.models.backbones.swin import SwinTransformerBlock3D
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
+from .insertion_point import InsertionPoint, set_submodule
 from .layouts import ChannelsLast
-from .places import Place, set_submodule
 
 BACKBONES = (SwinTransformer3D,)
 
@@ -40,7 +40,7 @@ class SwinMotionBlock(BaseModule):
         return x + self.drop_path(self.mlp(self.norm2(x)))
 
 
-def places(backbone: SwinTransformer3D) -> list[Place]:
+def insertion_points(backbone: SwinTransformer3D) -> list[InsertionPoint]:
     """Every block of every stage."""
     found = []
     for stage, layer in enumerate(backbone.layers, start=1):
@@ -51,7 +51,7 @@ def places(backbone: SwinTransformer3D) -> list[Place]:
                 block = backbone.get_submodule(name)
                 set_submodule(backbone, name, SwinMotionBlock(block, module))
 
-            place = Place(name, stage, block.embed_dims, ChannelsLast(), block.num_heads)
-            place.attention, place.replace = f'{name}.attn', replace
-            found.append(place)
+            point = InsertionPoint(name, stage, block.embed_dims, ChannelsLast(), block.num_heads)
+            point.attention, point.replace = f'{name}.attn', replace
+            found.append(point)
     return found

@@ -6,25 +6,25 @@ from torch import nn
 
 from mmaction_emim.models.backbones.emim_uniformer import EMIMBlock
 
+from .insertion_point import InsertionPoint, set_submodule
 from .layouts import ChannelsFirst
-from .places import Place, set_submodule
 
 BACKBONES = (UniFormer,)
 
 
-def places(backbone: UniFormer) -> list[Place]:
+def insertion_points(backbone: UniFormer) -> list[InsertionPoint]:
     """Every block of the four stages."""
     found = []
     for stage in range(1, 5):
         for i, block in enumerate(getattr(backbone, f'blocks{stage}')):
             name = f'blocks{stage}.{i}'
             dim = block.pos_embed.in_channels
-            place = Place(name, stage, dim, ChannelsFirst())
+            point = InsertionPoint(name, stage, dim, ChannelsFirst())
             if isinstance(block, SABlock):
-                place.num_heads = block.attn.num_heads
-                place.attention = f'{name}.attn'
-                place.replace = _replace(name)
-            found.append(place)
+                point.num_heads = block.attn.num_heads
+                point.attention = f'{name}.attn'
+                point.replace = _replace(name)
+            found.append(point)
     return found
 
 

@@ -3,8 +3,8 @@
 from mmaction.models.backbones import VisionTransformer
 from torch import nn
 
-from .layouts import FrameByFrame, ViaLayout
-from .places import Place, set_submodule
+from .insertion_point import InsertionPoint, set_submodule
+from .layouts import LayoutAdapter, TimeMajor
 
 BACKBONES = (VisionTransformer,)
 
@@ -12,7 +12,7 @@ BACKBONES = (VisionTransformer,)
 class _GridOfInput:
     """A hook before the backbone: its blocks see a sequence only, its input has H and W."""
 
-    def __init__(self, layout: FrameByFrame, patch_size: int) -> None:
+    def __init__(self, layout: TimeMajor, patch_size: int) -> None:
         self.layout = layout
         self.patch_size = patch_size
 
@@ -21,18 +21,20 @@ class _GridOfInput:
         self.layout.grid = (H // self.patch_size, W // self.patch_size)
 
 
-def places(backbone: VisionTransformer) -> list[Place]:
+def insertion_points(backbone: VisionTransformer) -> list[InsertionPoint]:
     """Every block."""
-    layout = FrameByFrame(with_class=False)
+    layout = TimeMajor(with_class=False)
     backbone.register_forward_pre_hook(_GridOfInput(layout, backbone.patch_size))
     found = []
     for i, block in enumerate(backbone.blocks):
 
         def replace(backbone, module, attention=f'blocks.{i}.attn'):
-            ViaLayout(layout).attach(module)
+            LayoutAdapter(layout).attach(module)
             set_submodule(backbone, attention, module)
 
         dim, heads = block.attn.embed_dims, block.attn.num_heads
-        place = Place(f'blocks.{i}', 1, dim, layout, heads, f'blocks.{i}.attn', replace=replace)
-        found.append(place)
+        point = InsertionPoint(
+            f'blocks.{i}', 1, dim, layout, heads, f'blocks.{i}.attn', replace=replace
+        )
+        found.append(point)
     return found

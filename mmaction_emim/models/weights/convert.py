@@ -28,8 +28,8 @@ def convert(
 
     Args:
         weights: A state dict with the authors' names; sizes and depths are read from it.
-        num_classes: Of the network it is for. A head of another number is dropped. Defaults to
-            the checkpoint's own.
+        num_classes: Classes of the network it is for. A head of another number is dropped.
+            Defaults to the checkpoint's own.
         emim: Whether the network alternates EMIM and global attention; False: UniFormer.
 
     Returns:
@@ -95,7 +95,7 @@ def reorder_head(weights: dict[str, Tensor], label_map: Path, reverse: bool) -> 
     """Move a head's rows from the names' alphabetical order to their order in ``label_map``.
 
     Args:
-        weights: With our names; changed in place.
+        weights: A state dict with our names; changed in place.
         label_map: One class name a line.
         reverse: Whether to move them back.
 

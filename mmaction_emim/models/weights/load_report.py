@@ -58,7 +58,7 @@ class ConvertOnLoad:
         """Rename in ``state_dict`` in place.
 
         Returns:
-            What will be loaded; keys are told without ``prefix``.
+            What will be loaded; keys are listed without ``prefix``.
         """
         report = LoadReport()
         made = {}

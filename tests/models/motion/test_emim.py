@@ -66,7 +66,7 @@ def test_starts_without_motion_and_with_small_bias():
     assert module.rpb.shape == (2, 7, 7)
 
 
-def test_match_init_makes_the_affinity_a_likeness():
+def test_match_init_makes_the_affinity_a_similarity():
     torch.manual_seed(0)
     C = 64
     module = EMIMAttention(C, 1, window=3, match_init=True)

@@ -26,7 +26,7 @@ every_swap = pytest.mark.parametrize('family, name, mode', INSERTS + REPLACES)
 
 
 def tensors(out):
-    """All tensors of a backbone's answer, however nested."""
+    """All tensors of a backbone's output, however nested."""
     return [out] if isinstance(out, torch.Tensor) else [x for part in out for x in tensors(part)]
 
 

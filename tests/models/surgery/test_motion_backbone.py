@@ -17,7 +17,7 @@ def emim_layers(backbone):
     return [n for n, m in backbone.named_modules() if type(m).__name__ == 'EMIMAttention']
 
 
-def test_the_answer_is_the_backbone_itself(swapped):
+def test_the_result_is_the_backbone_itself(swapped):
     for mode in ('replace', 'insert'):
         assert type(swapped('UniFormer', EMIM, mode)).__name__ == 'UniFormer'
 

@@ -9,7 +9,7 @@ from mmaction_emim.models import EMIMNeck
 
 from ..conftest import ZOO
 
-# Family: (channels of its features, heads' channels, arguments that make it answer a map)
+# Family: (channels of its features, heads' channels, arguments that make it return a map)
 MAPS = {
     'UniFormer': (32, 16, {}),
     'SwinTransformer3D': (128, 64, {}),
@@ -62,5 +62,5 @@ def test_class_tokens_have_no_map(clip, family):
 
 
 def test_as_many_channels_as_maps(clip):
-    with pytest.raises(ValueError, match='in_channels has 3 numbers, the backbone answers 2'):
+    with pytest.raises(ValueError, match='in_channels has 3 numbers, the backbone returns 2'):
         EMIMNeck([1024, 256, 64])(features('ResNet3dSlowFast', clip))

@@ -40,7 +40,7 @@ def test_weights_of_nothing():
         weights_of({'epoch': 3})
 
 
-def test_inflate_keeps_the_answer_to_a_still_clip():
+def test_inflate_keeps_the_output_for_a_still_clip():
     torch.manual_seed(0)
     image, clip = torch.nn.Conv2d(3, 4, 3), torch.nn.Conv3d(3, 4, 3, bias=False)
     clip.weight.data = inflate(image.weight.data, clip.weight.shape)

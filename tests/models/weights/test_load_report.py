@@ -56,8 +56,8 @@ def test_a_checkpoint_of_the_original(tmp_path, plain, swapped, family, prefix):
             assert torch.equal(ours.state_dict()[name], value), name
 
     sources = [part for line in report.converted for part in line.split(' -> ')[0].split(' + ')]
-    told = len(report.used) + len(report.unused) + len(report.mismatched) + len(sources)
-    assert told == len(checkpoint)
+    listed = len(report.used) + len(report.unused) + len(report.mismatched) + len(sources)
+    assert listed == len(checkpoint)
     assert not report.mismatched
     assert all(any(key.startswith(name) for name in replaced) for key in report.unused + report.new)
 
@@ -87,7 +87,7 @@ def test_split_q_k_v(swapped):
     assert torch.equal(model.blocks3[0].attn.qkv.weight, want)
 
 
-def test_another_shape_is_told_and_our_own_checkpoint_is_one_line(swapped):
+def test_another_shape_is_listed_and_our_own_checkpoint_is_one_line(swapped):
     model = swapped('UniFormer', EMIM, 'replace')
     own = model.state_dict()
     assert 'all' in str(converter(model).convert(model, dict(own)))
