@@ -10,7 +10,9 @@ Private names of upstream are imported here only, but for subclasses that say so
 import atexit
 import importlib
 import importlib.machinery
+import importlib.metadata
 import importlib.util
+import logging
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -88,9 +90,7 @@ def provide_importlib_metadata() -> None:
     Cure: the standard library's twin under that name.
     """
     if importlib.util.find_spec('importlib_metadata') is None:
-        from importlib import metadata
-
-        sys.modules['importlib_metadata'] = metadata
+        sys.modules['importlib_metadata'] = importlib.metadata
 
 
 @_before('mmaction.models.localizers')
@@ -117,6 +117,36 @@ def provide_drn(localizers: ModuleType) -> None:
     package.__path__ = []
     package.drn, module.DRN = module, DRN
     sys.modules[name], sys.modules[f'{name}.drn'] = package, module
+
+
+@_before('mmaction.models.multimodal')
+def leave_out_vindlu(multimodal: ModuleType) -> None:
+    """With any ``transformers`` there, mmaction2 imports VindLU, which fits few of its versions.
+
+    No model imports where VindLU does not (no upstream issue found). Cure: the stand-ins that
+    upstream registers without ``transformers``.
+    """
+    from mmaction.registry import MODELS, TOKENIZER
+    from mmaction.utils import dependency
+    from mmengine.logging import print_log
+
+    vindlu = f'{multimodal.__name__}.vindlu'
+    if not dependency.WITH_MULTIMODAL:
+        return
+    try:
+        importlib.import_module(vindlu)
+    except Exception as error:  # of any of transformers' modules
+        dependency.WITH_MULTIMODAL = False
+        for registry in (MODELS, TOKENIZER):
+            for name, component in list(registry.module_dict.items()):
+                if component.__module__.startswith(vindlu):
+                    del registry.module_dict[name]
+        print_log(
+            "MMAction2's VindLU is left out, since it cannot be imported with transformers "
+            f'{importlib.metadata.version("transformers")}: {error}',
+            logger='current',
+            level=logging.WARNING,
+        )
 
 
 @_after('mmengine.logging.history_buffer')
