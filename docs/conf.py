@@ -49,7 +49,9 @@ napoleon_use_rtype = False
 
 # Every reference must resolve, except to what others document.
 nitpicky = True
-OTHERS = 'argparse|collections|decord|mmaction|mmcv|mmengine|numpy|pathlib|torch|types|typing'
+OTHERS = '|'.join(
+    [*sys.stdlib_module_names, 'decord', 'mmaction', 'mmcv', 'mmengine', 'numpy', 'torch']
+)
 nitpick_ignore_regex = [
     ('py:.*', rf'({OTHERS})(\..*)?'),
     ('py:.*', '|'.join(map(re.escape, dir(builtins)))),

@@ -38,7 +38,7 @@ def load_upstream_tool(name: str) -> ModuleType:
 
 
 def check_overrides(cfg: Config, overrides: dict | None) -> dict:
-    """``--cfg-options``, completed by :func:`complete_overrides`; refuses what has no effect.
+    """``--cfg-options``, completed by :func:`.complete_overrides`; refuses what has no effect.
 
     That is a key whose first part neither the config nor the Runner knows: MMEngine would take it
     and never read it. Deeper keys are checked by what they build.

@@ -20,7 +20,7 @@ def copies(cfg: Config, name: str) -> list[str]:
 
 
 def complete_overrides(cfg: Config, overrides: dict[str, Any], used: set[str]) -> dict[str, Any]:
-    """``overrides``, where a new value of one of :data:`VARIABLES` replaces all its copies.
+    """``overrides``, where a new value of one of ``VARIABLES`` replaces all its copies.
 
     Args:
         cfg: The config before the overrides.
