@@ -10,7 +10,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = [path for path in ROOT.iterdir() if path.is_dir() and not path.name.startswith('.')]
-PAGES = sorted([*ROOT.glob('*.md'), *(page for f in FOLDERS for page in f.rglob('*.md'))])
+PAGES = [page for folder in FOLDERS for page in folder.rglob('*.md') if '_build' not in page.parts]
+PAGES = sorted([*ROOT.glob('*.md'), *PAGES])
 
 
 def anchors(page: Path) -> set[str]:
@@ -74,3 +75,11 @@ def test_pages_of_what_is_gone_go_too(api_pages, tmp_path):
     (tmp_path / 'mmaction_emim.gone.rst').write_text('')
     api_pages.write(tmp_path)
     assert not (tmp_path / 'mmaction_emim.gone.rst').exists()
+
+
+@pytest.mark.parametrize('folder', ['mmaction_emim', 'tools', 'projects', 'benchmarks'])
+def test_arguments_are_described_by_a_noun(folder):
+    """``path: Of the file.`` is no sentence in an API reference."""
+    for path in (ROOT / folder).rglob('*.py'):
+        for number, line in enumerate(path.read_text().splitlines(), start=1):
+            assert not re.match(r' +\*{0,2}[a-z_]+: Of\b', line), f'{path}:{number}: {line}'

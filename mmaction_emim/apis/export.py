@@ -45,7 +45,7 @@ def exportable(cfg: Config, checkpoint: str | None = None) -> Scores:
     """The config's recognizer on plain torch operators, in evaluation.
 
     Args:
-        cfg: Of a ``Recognizer3D``.
+        cfg: Config of a ``Recognizer3D``.
         checkpoint: Its weights; None leaves them random.
 
     Raises:

@@ -23,7 +23,7 @@ class Clip(NamedTuple):
     """A line of an official list.
 
     Attributes:
-        name: Of the file without its suffix, or of the folder of frames.
+        name: Name of the file without its suffix, or of the folder of frames.
         label: Index of the class; None where the file does not tell.
         where: ``file:line``.
     """

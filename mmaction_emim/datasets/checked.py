@@ -136,7 +136,7 @@ class CheckedDatasetMixin:
         return {**row, 'label': labels if self.multi_class else labels[0]}
 
     def path(self, idx: int) -> str:
-        """Of the clip, as the list and ``data_prefix`` give it."""
+        """Path of the clip, as the list and ``data_prefix`` give it."""
         info = self.get_data_info(idx)
         return info.get('filename') or info.get('frame_dir')
 

@@ -33,7 +33,7 @@ def motion_groups(names: Sequence[str]) -> dict[str, list[int]]:
     """Labels of the classes of each group; ``'real'`` holds what ``'pretend'`` only pretends.
 
     Args:
-        names: Of the classes, by label; groups without a class are left out.
+        names: Class names, by label; groups without a class are left out.
     """
     groups = {
         group: [label for label, name in enumerate(names) if re.search(pattern, name)]

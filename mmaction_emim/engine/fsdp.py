@@ -25,7 +25,7 @@ class AnyDeviceFSDP(MMFullyShardedDataParallel):
 
     Args:
         module: To shard.
-        device_id: Of the accelerator; not used where there is none.
+        device_id: Index of the accelerator; not used where there is none.
         kwargs: As :class:`mmengine.model.MMFullyShardedDataParallel`'s.
     """
 

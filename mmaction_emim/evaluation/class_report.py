@@ -14,7 +14,7 @@ class ClassReport:
     Args:
         predicted: Labels, one a clip; -1 for a clip that could not be read.
         labels: True ones.
-        names: Of the classes, by label.
+        names: Class names, by label.
 
     Attributes:
         confusion: (classes, classes), clips of a row's class that were taken for a column's.
@@ -115,7 +115,7 @@ class ClassReport:
 
 
 def report_on(results: Sequence[Mapping], names: Sequence[str]) -> ClassReport:
-    """Of data samples with ``pred_score`` (classes,), ``gt_label`` and perhaps ``failed``."""
+    """The report on data samples: ``pred_score`` (classes,), ``gt_label``, perhaps ``failed``."""
     predicted = [-1 if r.get('failed') else int(r['pred_score'].argmax()) for r in results]
     return ClassReport(predicted, [int(r['gt_label']) for r in results], names)
 

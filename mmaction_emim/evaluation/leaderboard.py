@@ -18,7 +18,7 @@ class Entry(NamedTuple):
     """What to test.
 
     Attributes:
-        name: Of the row; the config's name where the list gives none.
+        name: First cell of the row; the config's name where the list gives none.
         config: Path of the config.
         checkpoint: Path of the weights.
         options: As ``--cfg-options``, ``key=value``.

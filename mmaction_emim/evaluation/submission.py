@@ -43,7 +43,7 @@ def read_test_list(path: Path, server: str) -> list[str]:
 
 
 def clip_name(path: str) -> str:
-    """Of a video file or a folder of frames: the last part of its path, without suffix."""
+    """Name of a video file or a folder of frames: its path's last part, without suffix."""
     return Path(path).stem
 
 
@@ -52,7 +52,7 @@ def submission(results: Sequence[dict], names: Sequence[str], server: str) -> st
 
     Args:
         results: From :func:`.load_dump`, with ``video_id``; in their order.
-        names: Of the classes, by label.
+        names: Class names, by label.
         server: ``'something'`` or ``'kinetics'``.
 
     Raises:
@@ -93,9 +93,9 @@ def check_submission(path: Path, clips: Collection[str], names: Sequence[str], s
     """Compare a file with the test list.
 
     Args:
-        path: Of the submission.
+        path: The submission.
         clips: Names of the clips of the test list.
-        names: Of the classes.
+        names: Class names.
         server: ``'something'`` or ``'kinetics'``.
 
     Raises:

@@ -38,7 +38,7 @@ class ImportHook(importlib.abc.MetaPathFinder):
         path: Sequence[str] | None = None,
         target: ModuleType | None = None,
     ) -> ModuleSpec | None:
-        """Of the modules it was given, found by the others; their loader is wrapped."""
+        """The spec that the other finders give of a module to act on, its loader wrapped."""
         if fullname not in self.before and fullname not in self.after:
             return None
         for finder in sys.meta_path:

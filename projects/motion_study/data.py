@@ -40,7 +40,7 @@ class Test(NamedTuple):
     """A way to test: changes of the sampling and of the frame size, and what is expected.
 
     Attributes:
-        name: Of the test.
+        name: Name of the test.
         order: See FrameOrder.
         sampling: Changes of the sampling step.
         scale: Width and height in pixels.
@@ -94,8 +94,8 @@ def motion_shapes(name: str, folder: Path, root: Path, clips: int) -> Data:
 
     Args:
         name: A difficulty, or ``'long'``.
-        folder: Of all data sets.
-        root: Of the project.
+        folder: Folder of all data sets.
+        root: Root of the repository.
         clips: Training clips a class; test clips are a sixth.
     """
     out = folder / name

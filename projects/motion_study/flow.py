@@ -69,7 +69,7 @@ def on_objects(label: int, seed: int, interval: int, grid: int) -> tuple[np.ndar
 
     Args:
         label: A class of MOVES_AS_ONE.
-        seed: Of the clip.
+        seed: Seed of the clip.
         interval: Frames between samples.
         grid: Tokens on a side.
 
@@ -116,7 +116,7 @@ def read_network(model: nn.Module, clips: int = CLIPS) -> dict[str, Reading]:
 
     Args:
         model: A recognizer that tests clips of 64 x 64 pixels.
-        clips: Of each class of MOVES_AS_ONE.
+        clips: How many clips of each class of MOVES_AS_ONE.
 
     Returns:
         ``'name of the layer, interval i'`` to its reading.
@@ -166,8 +166,8 @@ def read(model: dict, checkpoint: Path, seed: int) -> dict[str, dict[str, dict]]
 
     Args:
         model: Config of the recognizer.
-        checkpoint: Of the trained one.
-        seed: Of the initialization.
+        checkpoint: The trained network's checkpoint.
+        seed: Seed of the initialization.
     """
     torch.manual_seed(seed)
     built = MODELS.build(model)

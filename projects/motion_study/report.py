@@ -93,7 +93,7 @@ def markdown(results: Iterable[Result], protocol: str) -> str:
     """All tables.
 
     Args:
-        results: Of all finished runs.
+        results: Results of all finished runs.
         protocol: What was run, in a sentence or more.
     """
     groups = group(results)

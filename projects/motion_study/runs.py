@@ -35,7 +35,7 @@ class Run(NamedTuple):
 
     Attributes:
         data: Data set of training and test.
-        steps: Of training; whole epochs are trained, at least one.
+        steps: Training steps; whole epochs are trained, at least one.
         long: The long test clips; None: no test but ``forward``.
         lr: Peak of the learning rate; None: the network's.
     """
@@ -72,7 +72,7 @@ def compose(run: Run, root: Path) -> Config:
     """The run's whole config.
 
     Args:
-        root: Of the project.
+        root: Root of the repository.
 
     Raises:
         ValueError: The arm cannot be given the reference's number of parameters.
@@ -158,7 +158,7 @@ def left_chance(folder: Path, num_classes: int) -> int | None:
 
     Args:
         folder: Work directory of the training.
-        num_classes: Of the data set.
+        num_classes: Classes of the data set.
     """
     lines = (
         json.loads(line)
@@ -184,9 +184,9 @@ class RunExecutor:
     """Carries out runs in a folder.
 
     Args:
-        root: Of the project.
+        root: Root of the repository.
         out: Folder of all runs.
-        threads: Of each process.
+        threads: Threads of each process.
     """
 
     def __init__(self, root: Path, out: Path, threads: int) -> None:

@@ -50,7 +50,7 @@ def find_parts(folder: Path, pattern: str) -> list[Path]:
     """The parts of a split archive in their order.
 
     Args:
-        pattern: Of the names, a regular expression whose group is the part's number.
+        pattern: Regular expression of the parts' names; its group is the part's number.
 
     Raises:
         ArchiveError: A part between two others is missing.
@@ -77,7 +77,7 @@ def unpack(parts: Sequence[Path], out: Path, suffixes: Collection[str], depth: i
     Args:
         parts: In their order.
         out: Folder.
-        suffixes: Of the files to unpack, such as ``{'.webm'}``.
+        suffixes: Suffixes of the files to unpack, such as ``{'.webm'}``.
         depth: How many parts of a file's path are kept: 1 is its name, 2 folder and name.
 
     Raises:

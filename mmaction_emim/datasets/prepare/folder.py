@@ -20,8 +20,8 @@ class Split(NamedTuple):
 
     Attributes:
         name: ``'train'``, ``'val'`` or ``'test'``.
-        clips: Of the official list.
-        list_name: Of the file to write.
+        clips: Clips of the official list.
+        list_name: Name of the file to write.
         root: Folder of the clips, to which the list's paths are relative.
         published: How many clips the split has; None where clips disappear from the web.
         keep_bad: Whether bad clips stay in the list, to be counted as wrong.

@@ -49,7 +49,7 @@ def check_video(path: Path, fallback: str | None = None) -> Verdict:
     """Opens the clip as the training pipeline does, and decodes frame 0.
 
     Args:
-        path: Of the file.
+        path: The video file.
         fallback: As ``CheckedDecordInit``'s: ``'pyav'`` or None.
     """
     try:

@@ -16,7 +16,7 @@ class NoiseErasing(RandomErasing):
     Upstream's private ``_fill_pixels`` is replaced.
 
     Args:
-        erase_prob: Of a clip. Default 0.25.
+        erase_prob: Probability that a clip is erased. Default 0.25.
         fill_color: Mean of the noise, of 255. Default 114.75.
         fill_std: Its standard deviation. Default 57.375.
         kwargs: Upstream's ``min_area_ratio``, ``max_area_ratio``, ``aspect_range``.

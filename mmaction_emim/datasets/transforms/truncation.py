@@ -31,7 +31,7 @@ def missing_bytes(filename: str) -> int:
 
 
 def _end_of_segment(file: BinaryIO) -> int:
-    """Of Matroska: where the segment ends; 0 where it does not say."""
+    """Where a Matroska file's segment ends; 0 where it does not say."""
     file.seek(4)
     file.seek(_variable_length(file) or 0, os.SEEK_CUR)  # over the rest of the EBML header
     if file.read(4) != b'\x18\x53\x80\x67':
@@ -51,7 +51,7 @@ def _variable_length(file: BinaryIO) -> int | None:
 
 
 def _end_of_boxes(file: BinaryIO, size: int) -> int:
-    """Of MP4: where its last box ends."""
+    """Where an MP4 file's last box ends."""
     end = 0
     while end < size:
         file.seek(end)

@@ -20,7 +20,7 @@ class PyAVReader:
     Takes the stream that FFmpeg calls the best, as decord does, and turns rotated clips upright.
 
     Args:
-        filename: Of the clip.
+        filename: Path of the clip.
         short_side: As :class:`CheckedDecordInit`'s.
 
     Raises:
@@ -80,7 +80,8 @@ class CheckedDecordInit(DecordInit):
 
     Args:
         io_backend: As upstream's; PyAV reads from ``'disk'`` (default) only.
-        num_threads: Of one decoder, 1 (default) or 2: with others decord fails on some VP9 clips.
+        num_threads: Threads of one decoder, 1 (default) or 2: with others decord fails on some VP9
+            clips.
         fallback: What opens the clips that decord cannot, such as AV1: ``'pyav'``, or None
             (default): they fail. MPEG program and elementary streams (``.mpg``), of which decord
             returns wrong frames, count as such.
