@@ -100,7 +100,7 @@ def resources(kernel: object) -> list[str]:
 
 
 def instructions(kernel: object, trips: list[float], programs: float) -> float:
-    """Instructions of all warps, if the loops of the code, in their order, run ``trips`` times in all."""
+    """Instructions of all warps if the code's loops, in their order, run ``trips`` times in all."""
     code = re.findall(r'/\*([0-9a-f]{4,})\*/\s+([^;]+);', dump(kernel, '-sass'))
     places = [int(place, 16) for place, text in code if 'NOP' not in text]
     loops = []
