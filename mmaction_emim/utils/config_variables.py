@@ -48,6 +48,8 @@ def complete_overrides(cfg: Config, overrides: dict[str, Any], used: set[str]) -
 def check_variables(cfg: Config) -> None:
     """Refuse a config file that sets a variable which its base file has already used.
 
+    The copy of a config that a run leaves has no base file, and every value is there by itself.
+
     Raises:
         ValueError: Names file, line, variable and what keeps another value.
     """
@@ -56,6 +58,8 @@ def check_variables(cfg: Config) -> None:
         return
     tree = ast.parse(file.read_text(encoding='utf-8'))
     names = [node for node in ast.walk(tree) if isinstance(node, ast.Name)]
+    if '_base_' not in {node.id for node in names}:
+        return
     read = {node.id for node in names if isinstance(node.ctx, ast.Load)}
     for node in names:
         if node.id not in VARIABLES or node.id in read:

@@ -78,6 +78,13 @@ def test_a_config_whose_variable_has_no_effect_is_refused(tmp_path, text, name):
         check_variables(derived(tmp_path, text))
 
 
+def test_the_copy_that_a_run_leaves_is_not_refused(tmp_path):
+    cfg = fresh('emim_sthv2.py')
+    cfg.merge_from_dict({'test_dataloader.dataset.data_root': 'y', 'model.cls_head.num_classes': 7})
+    cfg.dump(tmp_path / 'mine.py')
+    check_variables(Config.fromfile(tmp_path / 'mine.py'))
+
+
 @pytest.mark.parametrize('tool', ['train', 'test'])
 def test_the_tools_refuse_it(tmp_path, monkeypatch, capsys, tool):
     config = derived(tmp_path, 'clip_len = 32').filename
