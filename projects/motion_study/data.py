@@ -1,11 +1,10 @@
 """The study's data sets, and what the networks are tested on."""
 
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from mmaction_emim.datasets.motion_shapes import CLASSES, DIFFICULTIES, MIRROR
+from projects.motion_study.processes import run_tool
 
 BATCH = 16  # that of configs/protocol.py
 LONG = 'long'  # clean test clips of LONG_FRAMES frames, for longer and faster samples
@@ -89,24 +88,21 @@ SHIFTS = (
 )
 
 
-def motion_shapes(name: str, folder: Path, root: Path, clips: int) -> Data:
+def motion_shapes(name: str, folder: Path, clips: int) -> Data:
     """Generate a difficulty of MotionShapes, or the long test clips; made once.
 
     Args:
         name: A difficulty, or ``'long'``.
         folder: Folder of all data sets.
-        root: Root of the repository.
         clips: Training clips a class; test clips are a sixth.
     """
     out = folder / name
-    command = [sys.executable, 'tools/data/motion_shapes/generate.py', '--out', str(out)]
-    train = clips
     if name == LONG:
-        train, command = 1, [*command, '--frames', str(LONG_FRAMES), '--seed', '1']
+        what = ['--frames', LONG_FRAMES, '--seed', 1, '--train', 1]
     else:
-        command += ['--difficulty', name]
-    command += ['--train', str(train), '--test', str(max(clips // 6, 1))]
-    subprocess.run(command, cwd=root, check=True)
+        what = ['--difficulty', name, '--train', clips]
+    what += ['--test', max(clips // 6, 1)]
+    run_tool('tools/data/motion_shapes/generate.py', '--out', out, *what, check=True)
     return Data(name, out, 'train.txt', 'test.txt', len(CLASSES), SPACED)
 
 
@@ -124,3 +120,8 @@ def real_clips(name: str, folder: Path | None) -> Data | None:
     if root is None or not all((root / file).is_file() for file in (train, test)):
         return None
     return Data(name, root, train, test, num_classes, SPREAD)
+
+
+def chance_of(name: str) -> float:
+    """Top-1 of guessing every class of one of NAMES as often."""
+    return 1 / (REAL[name][-1] if name in REAL else len(CLASSES))

@@ -1,14 +1,13 @@
-"""What came out of the study: tables with mean and spread, and a plot."""
+"""What came out of the study: tables with mean and spread."""
 
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
 from scipy import stats
 
-from projects.motion_study.arms import ARMS, NETWORKS, REFERENCE
-from projects.motion_study.data import CONTROLS, FORWARD, NAMES, SHIFTS
+from projects.motion_study.arms import ARMS, NETWORKS
+from projects.motion_study.data import CONTROLS, FORWARD, NAMES, SHIFTS, chance_of
 
 BEGIN, END = '<!-- results: begin -->', '<!-- results: end -->'
 NEAR = 0.05  # "near": within this of the other arm
@@ -57,7 +56,7 @@ def verdict(
         relation: See :class:`Arm`.
         own: Accuracies of the arm's runs.
         other: Accuracies of the arm it is compared with.
-        chance: The share of the largest class.
+        chance: Accuracy of a guess.
         clips: Tested in each run; chance itself spreads by their number.
     """
     if relation == 'chance':
@@ -136,7 +135,7 @@ def _accuracy_row(groups: Groups, key: Key) -> tuple:
     clips, shapes = told['tests'][FORWARD.name]['clips'], 'mirrored' in told['tests'][FORWARD.name]
     # Real clips give much away in a single frame: there nothing was expected of it.
     expected = f'{arm.relation} {arm.other}'.strip()
-    came = verdict(arm.relation, values, other, 1 / 12, clips)
+    came = verdict(arm.relation, values, other, chance_of(panel[0]), clips)
     if arm.relation == 'chance' and not shapes:
         expected, came = '-', '-'
     seeds = ', '.join(str(run['seed']) for run in runs)
@@ -230,27 +229,3 @@ def between_markers(document: str, text: str) -> str:
     before, rest = document.split(BEGIN, 1)
     text = text.replace('\n## ', '\n### ')
     return f'{before}{BEGIN}\n{text}\n{END}{rest.split(END, 1)[1]}'
-
-
-def plot(results: Iterable[Result], path: Path) -> None:
-    """Every run's test accuracy, a panel for each network and data set."""
-    from matplotlib.figure import Figure  # without pyplot: no global state, no display
-
-    groups = group(results)
-    panels = _panels(groups)
-    most = max(sum(key[:4] == panel for key in groups) for panel in panels)
-    figure = Figure(figsize=(4.5 * len(panels), 1.5 + 0.28 * most), layout='constrained')
-    for axes, panel in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
-        names = [key[4] for key in groups if key[:4] == panel]
-        for y, name in enumerate(names):
-            values = accuracy(groups[*panel, name])
-            colour = 'tab:red' if name == REFERENCE else 'tab:blue'
-            axes.scatter(values, [y] * len(values), s=14, color=colour, alpha=0.6)
-            axes.scatter([mean(values)], [y], marker='|', s=160, color=colour)
-        axes.set_yticks(range(len(names)), names)
-        axes.invert_yaxis()
-        data, network, *training = panel
-        title = f'{network}, {data}, {_training(*training)}'
-        axes.set(title=title, xlabel='test top-1', xlim=(0, 1))
-        axes.grid(axis='x', alpha=0.3)
-    figure.savefig(path, dpi=120)

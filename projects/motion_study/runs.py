@@ -3,9 +3,6 @@
 import fcntl
 import json
 import math
-import os
-import subprocess
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
@@ -21,11 +18,14 @@ from torch import Tensor
 
 from mmaction_emim.datasets.motion_shapes import DIFFICULTIES
 from mmaction_emim.evaluation.dump import load_dump
+from mmaction_emim.utils.config_variables import VARIABLES
 from mmaction_emim.utils.files import write_text
 from projects.motion_study import budget, flow
 from projects.motion_study.arms import ARMS, REFERENCE, Arm
 from projects.motion_study.data import CONTROLS, FORWARD, MIRRORED, SHIFTS, STILL, Data, Test
+from projects.motion_study.processes import run_tool
 
+CONFIGS = Path(__file__).with_name('configs')
 WARM_UP = 9  # a ninth of the steps
 LEFT_CHANCE = 0.9  # of the loss of a guess
 
@@ -68,17 +68,16 @@ class Run(NamedTuple):
         return tests
 
 
-def compose(run: Run, root: Path) -> Config:
+def compose(run: Run) -> Config:
     """The run's whole config.
-
-    Args:
-        root: Root of the repository.
 
     Raises:
         ValueError: The arm cannot be given the reference's number of parameters.
     """
-    cfg = _network(run.arm, run.data.num_classes, root)
-    target = _reference_parameters(run.arm.network, run.data.num_classes, root)
+    cfg = _network(run.arm, run.data.num_classes)
+    for name in VARIABLES:  # used already, and told otherwise below
+        cfg.pop(name)
+    target = _reference_parameters(run.arm.network, run.data.num_classes)
     cfg.study = dict(parameters=budget.fit(cfg.model, target), reference=target)
     for part, list_name in (('train', run.data.train), ('test', run.data.test)):
         dataset = cfg[f'{part}_dataloader'].dataset
@@ -98,8 +97,13 @@ def compose(run: Run, root: Path) -> Config:
     return cfg
 
 
-def _network(arm: Arm, num_classes: int, root: Path) -> Config:
-    cfg = Config.fromfile(root / 'projects' / 'motion_study' / 'configs' / f'{arm.network}.py')
+@cache  # parsing takes longer than building the network
+def _parsed(network: str) -> Config:
+    return Config.fromfile(CONFIGS / f'{network}.py')
+
+
+def _network(arm: Arm, num_classes: int) -> Config:
+    cfg = deepcopy(_parsed(arm.network))
     cfg.merge_from_dict(dict(model=arm.model))
     if arm.swap:
         cfg.model.backbone = dict(type='MotionBackbone', backbone=cfg.model.backbone, **arm.swap)
@@ -111,9 +115,9 @@ def _network(arm: Arm, num_classes: int, root: Path) -> Config:
 
 
 @cache
-def _reference_parameters(network: str, num_classes: int, root: Path) -> int:
+def _reference_parameters(network: str, num_classes: int) -> int:
     arm = next(arm for arm in ARMS if (arm.network, arm.name) == (network, REFERENCE))
-    return budget.num_parameters(_network(arm, num_classes, root).model)
+    return budget.num_parameters(_network(arm, num_classes).model)
 
 
 def changed(cfg: Config, test: Test, run: Run) -> Config:
@@ -181,18 +185,16 @@ def locked(path: Path) -> Iterator[int]:
 
 
 class RunExecutor:
-    """Carries out runs in a folder.
+    """Executes runs: trains, tests and reads each in a folder of its own.
 
     Args:
-        root: Root of the repository.
         out: Folder of all runs.
-        threads: Threads of each process.
+        threads: Threads of each training.
     """
 
-    def __init__(self, root: Path, out: Path, threads: int) -> None:
-        self.root = root
+    def __init__(self, out: Path, threads: int) -> None:
         self.out = out
-        self.env = {**os.environ, 'OMP_NUM_THREADS': str(threads), 'PYTHONPATH': str(root)}
+        self.threads = threads
 
     def result_path(self, run: Run) -> Path:
         return self.out / 'runs' / run.name / 'result.json'
@@ -203,7 +205,7 @@ class RunExecutor:
         result = json.loads(path.read_text()) if path.exists() else {'tests': {}}
         return result if {test.name for test in run.tests} <= result['tests'].keys() else None
 
-    def carry_out(self, run: Run) -> dict[str, Any]:
+    def execute(self, run: Run) -> dict[str, Any]:
         """Train, test and read; what is done is not repeated, an interrupted training resumes.
 
         Raises:
@@ -214,10 +216,10 @@ class RunExecutor:
         folder = self.result_path(run).parent
         folder.mkdir(parents=True, exist_ok=True)
         with locked(folder / 'lock') as lock:
-            return self._carry_out(run, folder, lock)
+            return self._execute(run, folder, lock)
 
-    def _carry_out(self, run: Run, folder: Path, lock: int) -> dict[str, Any]:
-        cfg = compose(run, self.root)
+    def _execute(self, run: Run, folder: Path, lock: int) -> dict[str, Any]:
+        cfg = compose(run)
         path = folder / 'config.py'
         if path.exists() and path.read_text() != cfg.pretty_text:
             raise ValueError(
@@ -251,7 +253,7 @@ class RunExecutor:
             start = time.time()
             resume = ['--resume'] if last.exists() else []
             arguments = [config, '--work-dir', work, '--seed', run.seed, *resume]
-            self._command(folder / 'train.log', lock, 'tools/train.py', *arguments)
+            self._run_tool(folder / 'train.log', lock, 'tools/train.py', *arguments)
             write_text(folder / 'done', f'{time.time() - start:.1f}')
         return Path(last.read_text().strip())
 
@@ -277,17 +279,16 @@ class RunExecutor:
             partial.rename(dump)
         return measure(load_dump(dump), shapes=run.data.name in DIFFICULTIES)
 
-    def _command(self, log: Path, lock: int, *command: Any) -> None:
+    def _run_tool(self, log: Path, lock: int, tool: str, *arguments: Any) -> None:
         with open(log, 'a') as output:
-            code = subprocess.run(
-                [sys.executable, *map(str, command)],
-                cwd=self.root,
-                env=self.env,
+            code = run_tool(
+                tool,
+                *arguments,
+                env={'OMP_NUM_THREADS': str(self.threads)},
                 stdout=output,
                 stderr=output,
-                check=False,
-                pass_fds=[lock],  # held as long as the command lives, whatever becomes of us
-            ).returncode
+                pass_fds=[lock],  # held as long as the tool lives, whatever becomes of us
+            )
         if code:
             lines = [line for line in log.read_text().splitlines() if line.strip()]
             why = lines[-1].removeprefix('error: ') if lines else f'exit status {code}'

@@ -33,7 +33,7 @@ from mmengine.registry import init_default_scope
 from mmaction_emim.datasets.motion_shapes import DIFFICULTIES
 from mmaction_emim.utils.command_line import run
 from mmaction_emim.utils.files import write_text
-from projects.motion_study import ROOT, report
+from projects.motion_study import ROOT, picture, report
 from projects.motion_study.arms import SMALL, choose
 from projects.motion_study.data import LONG, NAMES, REAL, Data, motion_shapes, real_clips
 from projects.motion_study.runs import Run, RunExecutor
@@ -68,7 +68,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--clips', type=int, default=150, help='training clips a class')
     parser.add_argument('--out', type=Path, help='default: work_dirs/study/BUDGET')
     parser.add_argument('--jobs', type=int, help='runs at a time; default: cores, on a GPU half')
-    parser.add_argument('--docs', action='store_true', help='write the tables into its README.md')
+    parser.add_argument('--docs', action='store_true', help='write them into the README, too')
     args = parser.parse_args()
     for name in ('steps', 'clips', 'jobs'):
         if getattr(args, name) is not None and getattr(args, name) < 1:
@@ -93,7 +93,7 @@ def data_sets(args: argparse.Namespace) -> list[Data]:
     found = []
     for name in args.data:
         if name in DIFFICULTIES:
-            found.append(motion_shapes(name, args.folder, ROOT, args.clips))
+            found.append(motion_shapes(name, args.folder, args.clips))
         elif data := real_clips(name, args.real_data and args.real_data.resolve()):
             found.append(data)
         else:
@@ -112,7 +112,7 @@ def runs_of(args: argparse.Namespace) -> list[Run]:
     clean = DIFFICULTIES[0]
     # Another learning rate is asked about accuracy alone.
     wanted = clean in args.data and args.lr is None
-    long = motion_shapes(LONG, args.folder, ROOT, args.clips) if wanted else None
+    long = motion_shapes(LONG, args.folder, args.clips) if wanted else None
     return [
         Run(arm, data, seed, args.steps, long if data.name == clean else None, args.lr)
         for seed in args.seeds
@@ -130,13 +130,13 @@ def prepare_process(threads: int) -> None:
     MMLogger.get_current_instance().setLevel('ERROR')
 
 
-def carry_out(executor: RunExecutor, runs: list[Run], jobs: int, threads: int) -> dict[str, str]:
+def execute(executor: RunExecutor, runs: list[Run], jobs: int, threads: int) -> dict[str, str]:
     """Why runs failed, by their names; the others leave their results in their folders."""
     failures, start = {}, time.time()
     # Processes, not threads: initialization draws from torch's one generator.
     context = multiprocessing.get_context('spawn')
     with ProcessPoolExecutor(jobs, context, prepare_process, (threads,)) as pool:
-        futures = {pool.submit(executor.carry_out, run): run for run in runs}
+        futures = {pool.submit(executor.execute, run): run for run in runs}
         for count, future in enumerate(as_completed(futures), start=1):
             name = futures[future].name
             try:
@@ -169,9 +169,9 @@ def main() -> None:
     runs = runs_of(args)
     if not runs:
         raise ValueError('no data set is there to run on')
-    executor = RunExecutor(ROOT, args.out, args.threads)
+    executor = RunExecutor(args.out, args.threads)
     print(f'{len(runs)} runs, {args.jobs} at a time, {args.threads} threads each: {args.out}')
-    failures = carry_out(executor, runs, args.jobs, args.threads)
+    failures = execute(executor, runs, args.jobs, args.threads)
     # Also those of earlier calls with other arms or seeds.
     finished = sorted((args.out / 'runs').rglob('result.json'))
     results = [json.loads(path.read_text()) for path in finished]
@@ -181,10 +181,11 @@ def main() -> None:
         text = report.markdown(results, protocol(args, results))
         text += ''.join(f'\nFailed: {name}: {why}\n' for name, why in failures.items())
         write_text(args.out / 'study.md', f'# Study\n\n{text}')
-        report.plot(results, args.out / 'study.png')
+        picture.draw(text, args.out / 'study.png')
         if args.docs:
-            document = Path(__file__).with_name('README.md')
-            write_text(document, report.between_markers(document.read_text(), text))
+            readme = report.between_markers(picture.README.read_text(), text)
+            write_text(picture.README, readme)
+            picture.draw(readme, picture.PICTURE)
         print((args.out / 'study.md').read_text())
     sys.exit(1 if failures else 0)
 

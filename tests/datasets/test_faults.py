@@ -126,20 +126,6 @@ def test_in_tests_a_failed_clip_keeps_its_label(data):
     assert {sample.filename for sample in samples if sample.get('failed')} == broken
 
 
-def test_in_tests_a_failed_clip_keeps_its_several_labels(data):
-    folder, broken = data
-    lines = [line.split() for line in (folder / 'list.txt').read_text().splitlines()[:20]]
-    several = ''.join(f'{path} {label} 11\n' for path, label in lines)
-    (folder / 'several.txt').write_text(several)
-    options = dict(data_root=str(folder), num_classes=12, multi_class=True, test_mode=True)
-    samples = epoch(CheckedVideoDataset('several.txt', PIPELINE, **options), workers=0)
-    assert {sample.filename for sample in samples if sample.get('failed')} == {
-        path for path in broken if path in {str(folder / path) for path, _ in lines}
-    }
-    for sample, (_, label) in zip(samples, lines, strict=True):
-        assert sample.gt_label.nonzero().flatten().tolist() == sorted({int(label), 11})
-
-
 @pytest.mark.parametrize('test_mode', [False, True])
 def test_a_folder_that_vanishes_ends_the_run(data, test_mode):
     dataset = videos(data[0], test_mode=test_mode, data_prefix=dict(video='gone'))

@@ -2,8 +2,8 @@
 
 from mmaction.models.backbones import MViT
 
-from .insertion_point import InsertionPoint, replace_in_layout
-from .layouts import TimeMajor
+from .insertion_point import InsertionPoint, set_submodule
+from .layouts import LayoutAdapter, TimeMajor
 
 BACKBONES = (MViT,)
 
@@ -25,6 +25,11 @@ def insertion_points(backbone: MViT) -> list[InsertionPoint]:
                 f'its attention widens {attn.in_dims} to {attn.out_dims} channels'
             )
         else:
-            point.replace = replace_in_layout(point.attention, layout, 'size')
+
+            def replace(backbone, module, attention=f'{name}.attn'):
+                LayoutAdapter(layout, 'size').attach(module)
+                set_submodule(backbone, attention, module)
+
+            point.replace = replace
         found.append(point)
     return found

@@ -2,10 +2,11 @@
 
 from mmaction.models.backbones import UniFormer
 from mmaction.models.backbones.uniformer import SABlock
+from torch import nn
 
 from mmaction_emim.models.backbones.emim_uniformer import EMIMBlock
 
-from .insertion_point import InsertionPoint, replace_block
+from .insertion_point import InsertionPoint, set_submodule
 from .layouts import ChannelsFirst
 
 BACKBONES = (UniFormer,)
@@ -22,7 +23,14 @@ def insertion_points(backbone: UniFormer) -> list[InsertionPoint]:
             if isinstance(block, SABlock):
                 point.num_heads = block.attn.num_heads
                 point.attention = f'{name}.attn'
-                # The block flattens its tokens before the attention sees them.
-                point.replace = replace_block(name, EMIMBlock)
+                point.replace = _replace(name)
             found.append(point)
     return found
+
+
+def _replace(name: str):
+    # The block flattens its tokens before the attention sees them, so the block is replaced.
+    def replace(backbone: UniFormer, module: nn.Module) -> None:
+        set_submodule(backbone, name, EMIMBlock(backbone.get_submodule(name), module))
+
+    return replace

@@ -1,6 +1,7 @@
-# What all arms of the study share: data, batch, optimizer. study.py adds the
-# arm, the data set, and the steps.
+# What all arms of the study share: data, batch, optimizer. study.py adds the arm, the data set, and
+# the steps.
 _base_ = [
+    '../../../configs/_base_/datasets/motion_shapes.py',
     '../../../configs/_base_/schedules/adamw.py',
     '../../../configs/_base_/default_runtime.py',
 ]
@@ -10,52 +11,13 @@ custom_imports = dict(
     imports=['mmaction_emim', 'projects.motion_study.models'], allow_failed_imports=False
 )
 
-train_pipeline = [
-    dict(type='CheckedDecordInit'),
-    dict(type='SampleFrames', clip_len=8, frame_interval=3),
-    dict(type='FrameOrder', order='forward'),
-    dict(type='DecordDecode'),
-    dict(type='Resize', scale=(64, 64), keep_ratio=False),
-    dict(type='FormatShape', input_format='NCTHW'),
-    dict(type='PackActionInputs'),
-]
-test_pipeline = [
-    dict(type='CheckedDecordInit'),
-    dict(type='SampleFrames', clip_len=8, frame_interval=3, test_mode=True),
-    dict(type='FrameOrder', order='forward'),
-    dict(type='DecordDecode'),
-    dict(type='Resize', scale=(64, 64), keep_ratio=False),
-    dict(type='FormatShape', input_format='NCTHW'),
-    dict(type='PackActionInputs'),
-]
-train_dataloader = dict(
-    batch_size=16,
-    num_workers=1,
-    persistent_workers=True,
-    sampler=dict(type='DefaultSampler', shuffle=True),
-    dataset=dict(
-        type='CheckedVideoDataset',
-        data_root='data/motion_shapes',
-        ann_file='train.txt',
-        num_classes=12,
-        pipeline=train_pipeline,
-    ),
-)
-test_dataloader = dict(
-    batch_size=16,
-    num_workers=1,
-    persistent_workers=True,
-    sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(
-        type='CheckedVideoDataset',
-        data_root='data/motion_shapes',
-        ann_file='test.txt',
-        num_classes=12,
-        pipeline=test_pipeline,
-        test_mode=True,
-    ),
-)
-test_evaluator = dict(type='CheckedAccMetric')
+__open, __sample, __decode, *__pack = _base_.train_pipeline
+__order = dict(type='FrameOrder', order='forward')
+__resize = dict(type='Resize', scale=(64, 64), keep_ratio=False)
+train_pipeline = [__open, __sample, __order, __decode, __resize, *__pack]
+test_pipeline = [__open, dict(**__sample, test_mode=True), __order, __decode, __resize, *__pack]
+train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
+test_dataloader = dict(dataset=dict(pipeline=test_pipeline))
 val_dataloader = val_evaluator = val_cfg = None  # arms are tested once, after the last step
 
 train_cfg = dict(max_epochs=9)

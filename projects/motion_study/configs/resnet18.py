@@ -35,8 +35,8 @@ model = dict(
 )
 train_pipeline = _base_.train_pipeline
 test_pipeline = _base_.test_pipeline
-for pipeline in (train_pipeline, test_pipeline):
-    pipeline[5]['input_format'] = 'NCHW'
+for __pipeline in (train_pipeline, test_pipeline):
+    __pipeline[5]['input_format'] = 'NCHW'
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
 test_dataloader = dict(dataset=dict(pipeline=test_pipeline))
 # With 1e-3 TSM stays at chance for 2034 steps, and EMIM with one of two seeds for 600.

@@ -11,7 +11,7 @@ from projects.motion_study import budget
 from projects.motion_study.arms import ARMS, NETWORKS, REFERENCE, SMALL, choose
 from projects.motion_study.data import BATCH, Data
 from projects.motion_study.data import SPACED as SAMPLING
-from projects.motion_study.runs import Run, changed, compose, left_chance, measure
+from projects.motion_study.runs import CONFIGS, Run, changed, compose, left_chance, measure
 
 init_default_scope('mmaction')
 
@@ -33,17 +33,17 @@ def test_every_arm_says_what_to_expect_and_of_whom():
 
 
 @pytest.mark.parametrize('arm', ARMS, ids=lambda arm: arm.key)
-def test_every_arm_builds_with_the_references_parameters(arm, data, root):
-    cfg = compose(Run(arm, data, 0, 6), root)
+def test_every_arm_builds_with_the_references_parameters(arm, data):
+    cfg = compose(Run(arm, data, 0, 6))
     assert abs(cfg.study.parameters / cfg.study.reference - 1) <= budget.TOLERANCE
     assert budget.num_parameters(cfg.model) == cfg.study.parameters
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize('arm', ARMS, ids=lambda arm: arm.key)
-def test_every_arm_takes_a_step(arm, data, root):
+def test_every_arm_takes_a_step(arm, data):
     torch.manual_seed(0)
-    model = MODELS.build(compose(Run(arm, data, 0, 6), root).model)
+    model = MODELS.build(compose(Run(arm, data, 0, 6)).model)
     model.init_weights()
     frames = (8, 3, 64, 64) if arm.network == 'resnet18' else (1, 3, 8, 64, 64)
     samples = [ActionDataSample().set_gt_label(label) for label in (0, 1)]
@@ -54,9 +54,9 @@ def test_every_arm_takes_a_step(arm, data, root):
         assert not parameter.requires_grad or parameter.grad is not None, name
 
 
-def test_a_run_has_the_steps_and_the_order_that_are_asked_for(data, root):
+def test_a_run_has_the_steps_and_the_order_that_are_asked_for(data):
     (arm,) = choose(['uniformer-tiny/single-frame'])
-    cfg = compose(Run(arm, data, 0, 8), root)
+    cfg = compose(Run(arm, data, 0, 8))
     assert cfg.study.steps == 9 and cfg.train_cfg.max_epochs == 3  # 40 clips: 3 steps an epoch
     assert cfg.param_scheduler[0].end == cfg.param_scheduler[1].begin == 1
     assert cfg.param_scheduler[1].end == 9 and cfg.param_scheduler[1].T_max == 8
@@ -65,16 +65,16 @@ def test_a_run_has_the_steps_and_the_order_that_are_asked_for(data, root):
         assert loader.dataset.data_root == str(data.root)
 
 
-def test_a_run_with_another_learning_rate_has_it_and_stands_apart(data, root):
+def test_a_run_with_another_learning_rate_has_it_and_stands_apart(data):
     (arm,) = choose(['uniformer-tiny/global'])
     run = Run(arm, data, 0, 9, lr=3e-3)
-    assert compose(run, root).optim_wrapper.optimizer.lr == 3e-3
+    assert compose(run).optim_wrapper.optimizer.lr == 3e-3
     assert run.name == 'clean/uniformer-tiny/global/9steps-lr0.003/seed0'
-    assert compose(run._replace(lr=None), root).optim_wrapper.optimizer.lr == 1e-3
+    assert compose(run._replace(lr=None)).optim_wrapper.optimizer.lr == 1e-3
 
 
-def test_steps_are_of_the_protocols_batch(root):
-    cfg = Config.fromfile(root / 'projects/motion_study/configs/protocol.py')
+def test_steps_are_of_the_protocols_batch():
+    cfg = Config.fromfile(CONFIGS / 'protocol.py')
     assert cfg.train_dataloader.batch_size == BATCH
 
 
@@ -91,10 +91,10 @@ def test_left_chance_is_the_first_step_below_the_loss_of_guessing(tmp_path, low,
     assert left_chance(tmp_path, 12) == step
 
 
-def test_a_test_changes_what_it_names_and_nothing_else(data, root):
+def test_a_test_changes_what_it_names_and_nothing_else(data):
     (arm,) = choose(['uniformer-tiny/emim'])
     run = Run(arm, data, 0, 3, data._replace(root=data.root / 'long'))
-    cfg = compose(run, root)
+    cfg = compose(run)
     tests = {test.name: test for test in run.tests}
     assert changed(cfg, tests['forward'], run).pretty_text == cfg.pretty_text
     fast = changed(cfg, tests['speed x2'], run).test_dataloader.dataset
@@ -105,8 +105,8 @@ def test_a_test_changes_what_it_names_and_nothing_else(data, root):
     assert [test.name for test in Run(arm, data, 0, 3).tests] == ['forward']
 
 
-def test_a_width_that_cannot_be_reached_is_told(root):
-    model = Config.fromfile(root / 'projects/motion_study/configs/resnet18.py').model
+def test_a_width_that_cannot_be_reached_is_told():
+    model = Config.fromfile(CONFIGS / 'resnet18.py').model
     with pytest.raises(ValueError, match='ResNetTSM: .* parameters, more than 2% from 1,000'):
         budget.fit(model, 1000)
 

@@ -8,6 +8,7 @@ from mmengine.registry import init_default_scope
 from mmaction_emim.datasets.motion_shapes import CLASSES
 from mmaction_emim.models.motion import EMIMAttention
 from projects.motion_study import flow
+from projects.motion_study.runs import CONFIGS
 
 
 @pytest.mark.parametrize('shift', [(0, 0), (1, 0), (-2, 1), (0, -3)], ids=str)
@@ -48,9 +49,9 @@ def test_compare_has_known_answers():
     assert still.error == still.zero_error and np.isnan(still.correlation)
 
 
-def test_reads_every_layer_of_a_network(root):
+def test_reads_every_layer_of_a_network():
     init_default_scope('mmaction')
-    model = Config.fromfile(root / 'projects/motion_study/configs/vit-tiny.py').model
+    model = Config.fromfile(CONFIGS / 'vit-tiny.py').model
     motion = dict(type='EMIMAttention', match_init=True)
     model.backbone = dict(type='MotionBackbone', backbone=model.backbone, motion=motion)
     torch.manual_seed(0)

@@ -1,9 +1,9 @@
 import json
 
-import cv2
 import pytest
 
 from projects.motion_study import report
+from projects.motion_study.picture import README
 from projects.motion_study.report import verdict
 
 
@@ -75,12 +75,6 @@ def test_verdicts(relation, own, other, expected):
     assert verdict(relation, own, other, 1 / 12, 300) == expected
 
 
-def test_the_plot_shows_something(tmp_path):
-    results = [made('emim', 0, 0.8), made('global', 0, 0.3), made('global', 0, 0.4, data='digits')]
-    report.plot(results, tmp_path / 'study.png')
-    assert cv2.imread(str(tmp_path / 'study.png')).std() > 5
-
-
 def test_tables_go_between_the_markers():
     document = f'before\n{report.BEGIN}\nold\n{report.END}\nafter\n'
     text = report.between_markers(document, 'new\n## part')
@@ -89,6 +83,6 @@ def test_tables_go_between_the_markers():
         report.between_markers('none', 'new')
 
 
-def test_the_document_has_the_markers(root):
-    document = (root / 'projects/motion_study/README.md').read_text()
-    assert document.count(report.BEGIN) == document.count(report.END) == 1
+def test_the_readme_has_the_markers():
+    text = README.read_text()
+    assert text.count(report.BEGIN) == text.count(report.END) == 1

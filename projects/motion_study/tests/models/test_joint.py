@@ -1,5 +1,3 @@
-from pathlib import Path
-
 import pytest
 import torch
 from mmaction.registry import MODELS
@@ -8,8 +6,7 @@ from mmengine.registry import init_default_scope
 from torch import nn
 
 from projects.motion_study.models import JointAttention
-
-CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
+from projects.motion_study.runs import CONFIGS
 
 
 @pytest.mark.parametrize('bias', [True, False])
