@@ -14,8 +14,12 @@ from mmaction_emim.models import motion
 
 CLIP = (2, 3, 4, 32, 32)
 IMAGES = (8, 3, 32, 32)  # two clips of four frames
-SLOW = dict(type='resnet3d', depth=50, pretrained=None, conv1_kernel=(1, 7, 7), conv1_stride_t=1)
-FAST = {**SLOW, 'lateral': False, 'base_channels': 8, 'pool1_stride_t': 1}
+TWO_STAGES = dict(num_stages=2, strides=(1, 2), dilations=(1, 1), out_indices=(1,))
+BLOCKS = dict(stage_blocks=(2, 2, 1, 1))
+PATH = dict(
+    **BLOCKS, type='resnet3d', depth=50, pretrained=None, conv1_kernel=(1, 7, 7), conv1_stride_t=1,
+    pool1_stride_t=1,
+)  # fmt: skip
 
 # Name: (backbone, its input's shape, arguments of MotionBackbone when inserting)
 ZOO = {
@@ -65,23 +69,26 @@ ZOO = {
     'ResNet': (dict(depth=18, pretrained=None), IMAGES, dict(num_segments=4)),
     'ResNetTSM': (dict(depth=18, num_segments=4, pretrained2d=False), IMAGES, {}),
     'MobileNetV2TSM': (dict(num_segments=4, pretrained2d=False), IMAGES, {}),
-    'TANet': (dict(depth=50, num_segments=4, pretrained=None), IMAGES, dict(stages=[2])),
-    'C2D': (dict(depth=50, pretrained=None), (2, 3, 4, 64, 64), dict(stages=[2])),
+    'TANet': (
+        dict(depth=50, num_segments=4, pretrained=None, **TWO_STAGES), IMAGES, dict(stages=[2])
+    ),
+    'C2D': (dict(depth=50, pretrained=None, **TWO_STAGES), (2, 3, 4, 64, 64), dict(stages=[2])),
     'ResNet3d': (
         dict(depth=50, pretrained=None, pretrained2d=False, base_channels=8, conv1_stride_t=1,
-             pool1_stride_t=1),
+             pool1_stride_t=1, **BLOCKS),
         (2, 3, 4, 32, 32),
         dict(stages=[1, 2]),
     ),
     'ResNet3dSlowOnly': (
-        dict(depth=50, pretrained=None, pretrained2d=False, lateral=False, base_channels=8),
+        dict(depth=50, pretrained=None, pretrained2d=False, lateral=False, base_channels=8,
+             **BLOCKS),
         CLIP,
         {},
     ),
     'ResNet3dSlowFast': (
         dict(pretrained=None, resample_rate=4, speed_ratio=4, channel_ratio=4,
-             slow_pathway={**SLOW, 'lateral': True, 'base_channels': 32, 'pool1_stride_t': 1},
-             fast_pathway=FAST),
+             slow_pathway={**PATH, 'lateral': True, 'base_channels': 16},
+             fast_pathway={**PATH, 'lateral': False, 'base_channels': 4}),
         (2, 3, 8, 32, 32),
         {},
     ),
@@ -94,13 +101,22 @@ ZOO = {
     ),
     'ResNet3dCSN': (
         dict(depth=50, pretrained=None, pretrained2d=False, with_pool2=False, base_channels=8,
-             bottleneck_mode='ir'),
+             bottleneck_mode='ir', **BLOCKS),
         (2, 3, 16, 32, 32),
         dict(stages=[1, 2]),
     ),
     'X3D': (dict(gamma_w=1, gamma_b=2.25, gamma_d=1), CLIP, {}),
 }  # fmt: skip
 TRANSFORMERS = list(ZOO)[:6]
+# One family of each layout of tokens, see surgery/layouts.py.
+LAYOUTS = {
+    'ChannelsFirst': 'UniFormer',
+    'ChannelsLast': 'SwinTransformer3D',
+    'FrameSequences': 'UniFormerV2',
+    'Images': 'ResNetTSM',
+    'PatchMajor': 'TimeSformer',
+    'TimeMajor': 'VisionTransformer',
+}
 EMIM, M2A = 'EMIMAttention', 'MotionAwareAttention'
 ATA = 'AlignmentGuidedTemporalAttention'
 MOTION = {name: dict(type=name) for name in motion.__all__}

@@ -103,16 +103,8 @@ def test_gradients_and_no_parameter_for_the_alignment(assignment):
     assert x.grad.isfinite().all()
 
 
-def test_start_as_identity():
-    module = AlignmentGuidedTemporalAttention(8, num_heads=2)
-    module.start_as_identity()
-    assert not module(torch.randn(1, 3, 2, 3, 8)).any()
-
-
 def test_wrong_arguments():
     with pytest.raises(ValueError, match=r"assignment: got 'auction'; accepted are \('greedy'"):
         AlignmentGuidedTemporalAttention(8, assignment='auction')
     with pytest.raises(ValueError, match='num_heads must divide dim=10, got 8'):
         AlignmentGuidedTemporalAttention(10)
-    with pytest.raises(ValueError, match='T of 2 or more'):
-        AlignmentGuidedTemporalAttention(8)(torch.randn(1, 1, 2, 2, 8))

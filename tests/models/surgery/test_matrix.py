@@ -8,8 +8,15 @@ import torch
 
 from mmaction_emim.models import motion
 from mmaction_emim.models.motion import EMIMAttention
+from mmaction_emim.models.surgery.insertion import Insertion
+from mmaction_emim.models.surgery.layouts import Layout
 
-from ..conftest import EMIM, MOTION, TRANSFORMERS, ZOO
+from ..conftest import EMIM, LAYOUTS, MOTION, TRANSFORMERS, ZOO
+
+
+def insertable(name):
+    """Families to insert the module in: EMIM in all of them, others in one of each layout."""
+    return ZOO if name == EMIM else LAYOUTS.values()
 
 
 def replaceable(name):
@@ -17,10 +24,12 @@ def replaceable(name):
     cls = getattr(motion, name)
     if getattr(cls, 'includes_input', False):
         return []
-    return ['TimeSformer'] if getattr(cls, 'over_time_only', False) else TRANSFORMERS
+    if getattr(cls, 'over_time_only', False):
+        return ['TimeSformer']
+    return [family for family in insertable(name) if family in TRANSFORMERS]
 
 
-INSERTS = [(family, name, 'insert') for family in ZOO for name in MOTION]
+INSERTS = [(family, name, 'insert') for name in MOTION for family in insertable(name)]
 REPLACES = [(family, name, 'replace') for name in MOTION for family in replaceable(name)]
 every_swap = pytest.mark.parametrize('family, name, mode', INSERTS + REPLACES)
 
@@ -37,6 +46,16 @@ def same(ours, theirs):
 
 def motion_names(model, original):
     return set(model.state_dict()) - set(original.state_dict())
+
+
+def test_each_layout_has_a_family(swapped):
+    """So that a layout of a new family of backbones is met by every module."""
+    concrete = {cls.__name__ for cls in Layout.__subclasses__()} - {'PatchSequences'}
+    assert LAYOUTS.keys() == concrete  # PatchSequences: of attention that is replaced
+    for layout, family in LAYOUTS.items():
+        model = swapped(family, EMIM, 'insert')
+        found = {type(m.layout).__name__ for m in model.modules() if isinstance(m, Insertion)}
+        assert found == {layout}
 
 
 @pytest.mark.parametrize('family, name, mode', INSERTS)

@@ -84,7 +84,7 @@ def test_m2a_goes_before_every_first_convolution_and_the_shift(swapped):
     'family, before, dims',
     [
         ('ResNetTSM', 'conv2', [64, 128, 256, 512]),
-        ('TANet', 'conv2', [64, 128, 256, 512]),
+        ('TANet', 'conv2', [64, 128]),
         ('ResNet3dCSN', 'conv3', [8, 16, 32, 64]),
         ('MobileNetV2TSM', 'conv2', [144, 192, 384, 576, 960]),
     ],

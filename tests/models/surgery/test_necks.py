@@ -15,16 +15,16 @@ MAPS = {
     'SwinTransformer3D': (128, 64, {}),
     'MViT': (32, 16, dict(output_cls_token=False)),
     'VisionTransformer': (32, 16, dict(return_feat_map=True)),
-    'C2D': (2048, 64, {}),
+    'C2D': (512, 64, {}),
     'ResNet3d': (256, 64, {}),
     'ResNet3dSlowOnly': (256, 64, {}),
     'ResNet3dCSN': (256, 64, {}),
     'X3D': (432, 16, {}),
-    'ResNet3dSlowFast': ([1024, 256], 64, {}),
+    'ResNet3dSlowFast': ([512, 128], 64, {}),
     'ResNet': (512, 64, {}),
     'ResNetTSM': (512, 64, {}),
     'MobileNetV2TSM': (1280, 64, {}),
-    'TANet': (2048, 64, {}),
+    'TANet': (512, 64, {}),
 }
 
 
@@ -63,4 +63,4 @@ def test_class_tokens_have_no_map(clip, family):
 
 def test_as_many_channels_as_maps(clip):
     with pytest.raises(ValueError, match='in_channels has 3 numbers, the backbone returns 2'):
-        EMIMNeck([1024, 256, 64])(features('ResNet3dSlowFast', clip))
+        EMIMNeck([512, 128, 64])(features('ResNet3dSlowFast', clip))
