@@ -1,88 +1,135 @@
-"""From nothing to a table: generate MotionShapes, train two networks, test, compare.
+"""From nothing to a table: generate MotionShapes, train EMIM on it, test it three ways, draw.
 
-Every step is a command that is printed and can be run by hand. Finished steps are not repeated.
+Every step is a command that can be run by hand; its output goes to work_dirs/quickstart/log.txt.
+Finished steps are not repeated, and an interrupted training is resumed.
 """
 
 import argparse
 import json
+import re
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
-import matplotlib
-
-matplotlib.use('Agg')
-import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
 from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 ROOT = Path(__file__).resolve().parents[1]
 WORK = Path('work_dirs/quickstart')
+LOG = WORK / 'log.txt'
 CONFIG = 'configs/emim_motionshapes.py'
-ARMS = {  # name: (label in the table, overrides)
-    'emim': ('EMIM (local, global)', []),
-    'global': ('global attention in every block', ['model.backbone.alternation=G']),
-}
 ORDER = 'test_dataloader.dataset.pipeline.2.order'
-TESTS = (('emim', 'forward'), ('emim', 'reversed'), ('emim', 'shuffled'), ('global', 'forward'))
+ORDERS = ('forward', 'reversed', 'shuffled')
+STEP = re.compile(r'Epoch\((?:train|test)\)\s+(?:\[(\d+)\])?\[\s*(\d+)/(\d+)\]')
+WARNING = re.compile(r' - WARNING - (.*)')
+# Of MMEngine's own old names, which no user can change.
+NOISE = ('"FileClient"', '"HardDiskBackend"')
+
+console = Console()
 
 
-def sh(*command: str) -> None:
-    """Run a command of this project from its root; exit with its status when it fails."""
-    print('\n$', ' '.join(['python', *command]), flush=True)
-    status = subprocess.run([sys.executable, *command], cwd=ROOT).returncode
+def run(title: str, command: list[str], share_done: Callable[[str], float | None]) -> None:
+    """Run a command of this project from its root, with a bar; exit with its status if it fails.
+
+    Args:
+        title: Before the bar.
+        command: Arguments of Python.
+        share_done: From a line of what it prints to the share of the work that is done; None: the
+            line says nothing of it.
+    """
+    console.print(f'$ python {" ".join(command)}', style='dim', soft_wrap=True, highlight=False)
+    columns = (TextColumn('{task.description:<22}'), BarColumn(), TaskProgressColumn())
+    last = ''
+    with Progress(*columns, TimeRemainingColumn(), console=console) as progress:
+        task = progress.add_task(title, total=1.0)
+        process = subprocess.Popen(
+            [sys.executable, '-u', *command],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        with open(ROOT / LOG, 'a', encoding='utf-8') as log:
+            for line in process.stdout:
+                log.write(line)
+                log.flush()
+                last = line.strip() or last
+                if (share := share_done(line)) is not None:
+                    progress.update(task, completed=share)
+                warning = WARNING.search(line)
+                if warning and not warning[1].startswith(NOISE):
+                    progress.console.print(f'warning: {warning[1]}', style='yellow')
+        status = process.wait()
+        if not status:
+            progress.update(task, completed=1.0)
     if status:
+        console.print(f'{last}\nexit status {status}; all that was printed: {LOG}', style='red')
         sys.exit(status)
 
 
-def train(arm: str, seed: int) -> Path:
-    """Train one arm, or take up where an interrupted run stopped; its last checkpoint."""
-    folder = WORK / arm
+def generate() -> None:
+    """Make the clips that are not there yet."""
+
+    def share_done(line: str) -> float | None:
+        made = re.match(r'(\d+) of (\d+) clips', line)
+        return int(made[1]) / int(made[2]) if made else None
+
+    run('generate 2,100 clips', ['tools/data/motion_shapes/generate.py'], share_done)
+
+
+def train(seed: int) -> Path:
+    """Train, or take up where an interrupted run stopped; its last checkpoint."""
+    folder = WORK / 'train'
     if not (ROOT / folder / 'done').exists():
-        overrides = ARMS[arm][1]
-        options = ['--cfg-options', *overrides] if overrides else []
-        resume = ['--resume'] if (ROOT / folder / 'last_checkpoint').exists() else []
-        sh(
-            'tools/train.py',
-            CONFIG,
-            '--work-dir',
-            str(folder),
-            '--seed',
-            str(seed),
-            *resume,
-            *options,
-        )
+        command = ['tools/train.py', CONFIG, '--work-dir', str(folder), '--seed', str(seed)]
+        if (ROOT / folder / 'last_checkpoint').exists():
+            command.append('--resume')
+        epochs = int(re.search(r'^max_epochs = (\d+)', (ROOT / CONFIG).read_text(), re.M)[1])
+        run('train', command, lambda line: _share(line, epochs))
         (ROOT / folder / 'done').touch()
     return Path((ROOT / folder / 'last_checkpoint').read_text().strip())
 
 
-def test(arm: str, order: str, checkpoint: Path) -> float:
-    """Top-1 of an arm on the test clips, played in the given order."""
-    folder = WORK / arm / f'test_{order}'
-    options = ['--cfg-options', f'{ORDER}={order}', *ARMS[arm][1]]
-    sh('tools/test.py', CONFIG, str(checkpoint), '--work-dir', str(folder), *options)
+def test(order: str, checkpoint: Path) -> float:
+    """Top-1 on the test clips, played in the given order."""
+    folder = WORK / f'test_{order}'
+    command = ['tools/test.py', CONFIG, str(checkpoint), '--work-dir', str(folder)]
+    run(f'test {order}', [*command, '--cfg-options', f'{ORDER}={order}'], lambda x: _share(x, 1))
     log = max((ROOT / folder).glob('*/*.json'))
     return json.loads(log.read_text())['acc/top1']
 
 
-def scalars(arm: str) -> list[dict]:
-    """Everything that training logged, first to last."""
-    logs = sorted((ROOT / WORK / arm).glob('*/vis_data/scalars.json'))
-    return [json.loads(line) for log in logs for line in log.read_text().splitlines()]
+def _share(line: str, epochs: int) -> float | None:
+    """The share of all iterations that MMEngine's log line tells of."""
+    if not (found := STEP.search(line)):
+        return None
+    epoch, step, steps = (int(number or 1) for number in found.groups())
+    return ((epoch - 1) * steps + step) / (epochs * steps)
 
 
 def draw_curves(path: Path) -> None:
-    figure, axes = plt.subplots(1, 2, figsize=(9, 3.5), constrained_layout=True)
-    for arm, (label, _) in ARMS.items():
-        rows = scalars(arm)
-        for axis, key in zip(axes, ('loss', 'acc/top1'), strict=True):
-            points = [(row['step'], row[key]) for row in rows if key in row]
-            axis.plot(*zip(*points, strict=True), label=label)
-    for axis, name, x in zip(axes, ('training loss', 'test top-1'), ('step', 'epoch'), strict=True):
-        axis.set(title=name, xlabel=x)
-    axes[0].legend()
-    figure.savefig(path)
+    """Training loss by step and test accuracy by epoch."""
+    logs = sorted((ROOT / WORK / 'train').glob('*/vis_data/scalars.json'))
+    rows = [json.loads(line) for log in logs for line in log.read_text().splitlines()]
+    figure = Figure(figsize=(9, 3.5), layout='constrained')
+    for axes, key, title, unit in zip(
+        figure.subplots(1, 2),
+        ('loss', 'acc/top1'),
+        ('training loss', 'top-1 on the test clips'),
+        ('step', 'epoch'),
+        strict=True,
+    ):
+        points = [(row['step'], row[key]) for row in rows if key in row]
+        axes.plot(*zip(*points, strict=True), marker='.')
+        axes.set(title=title, xlabel=unit)
+    axes.axhline(1 / 12, color='grey', linestyle='dashed', label='chance')
+    axes.set_ylim(0, 1)
+    axes.legend(loc='lower right')
+    figure.savefig(path, dpi=120)
 
 
 def main() -> None:
@@ -91,22 +138,23 @@ def main() -> None:
     seed = parser.parse_args().seed
 
     start = time.time()
-    sh('tools/data/motion_shapes/generate.py')
-    checkpoints = {arm: train(arm, seed) for arm in ARMS}
-    results = [test(arm, order, checkpoints[arm]) for arm, order in TESTS]
-    curves = ROOT / WORK / 'curves.png'
-    draw_curves(curves)
+    (ROOT / WORK).mkdir(parents=True, exist_ok=True)
+    generate()
+    checkpoint = train(seed)
+    results = [test(order, checkpoint) for order in ORDERS]
+    curves = WORK / 'curves.png'
+    draw_curves(ROOT / curves)
 
-    table = Table(title=f'MotionShapes, 12 classes (chance 0.083), seed {seed}')
-    for column in ('network', 'test clips played', 'top-1'):
-        table.add_column(column)
-    for (arm, order), top1 in zip(TESTS, results, strict=True):
-        table.add_row(ARMS[arm][0], order, f'{top1:.3f}')
-    Console().print(table)
-    print(f'checkpoint  {checkpoints["emim"]}')
-    print(f'log         {max((ROOT / WORK / "emim").glob("*/*.log"))}')
-    print(f'curves      {curves}')
-    print(f'took        {(time.time() - start) / 60:.1f} min')
+    table = Table(title=f'EMIM on MotionShapes, 12 classes (chance 0.083), seed {seed}')
+    table.add_column('test clips played')
+    table.add_column('top-1')
+    for order, top1 in zip(ORDERS, results, strict=True):
+        table.add_row(order, f'{top1:.3f}')
+    console.print(table)
+    console.print(f'checkpoint  {checkpoint}', highlight=False, soft_wrap=True)
+    console.print(f'log         {LOG}', highlight=False)
+    console.print(f'curves      {curves}', highlight=False)
+    console.print(f'took        {(time.time() - start) / 60:.1f} min', highlight=False)
 
 
 if __name__ == '__main__':

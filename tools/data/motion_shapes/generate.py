@@ -146,8 +146,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     with context.Pool(args.workers, initializer=cv2.setNumThreads, initargs=(0,)) as pool:
         made = pool.imap_unordered(write_clip, todo, chunksize=8)
         console = Console(stderr=True)
-        for _ in track(made, 'MotionShapes', total=len(todo), console=console):
-            pass
+        bar = track(made, 'MotionShapes', total=len(todo), console=console)
+        for count, _ in enumerate(bar, start=1):
+            if not console.is_terminal and count % 100 == 0:
+                print(f'{count} of {len(todo)} clips', flush=True)
     for split in SPLITS:
         lines = [f'{c.path.relative_to(args.out).as_posix()} {c.label}\n' for c in clips[split]]
         write_text(args.out / f'{split}.txt', ''.join(lines))
