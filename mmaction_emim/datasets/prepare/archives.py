@@ -1,5 +1,6 @@
 """Unpacks the datasets' tar archives, also those that were split into parts, and resumes."""
 
+import errno
 import gzip
 import io
 import os
@@ -14,6 +15,10 @@ from rich.console import Console
 from rich.progress import Progress
 
 DONE = '.unpacked'  # in the folder: which archives it holds, one a line
+# Clips and frames are compressed already: no real archive of them holds more than this.
+LARGEST_RATIO = 20  # of the bytes it holds to its own
+SMALLEST_MEMBER = 100  # bytes of the archive
+NAME_MAX = 255  # bytes, of file systems
 
 
 class ArchiveError(ValueError):
@@ -81,32 +86,31 @@ def unpack(parts: Sequence[Path], out: Path, suffixes: Collection[str], depth: i
         depth: How many parts of a file's path are kept: 1 is its name, 2 folder and name.
 
     Raises:
-        ArchiveError: The archive is damaged or cut short; what was whole is unpacked.
+        ArchiveError: The archive is damaged or cut short (what was whole is unpacked), a name in it
+            leads out of ``out``, it holds far more than clips or frames can, or the disk is full.
     """
     done = out / DONE
+    packed = sum(path.stat().st_size for path in parts)
     mark = ' '.join(f'{path.name}:{path.stat().st_size}' for path in parts)
     if done.exists() and mark in done.read_text().splitlines():
         return
     out.mkdir(parents=True, exist_ok=True)
     with Progress(console=Console(stderr=True)) as progress:
         stream = _Parts(parts, progress)
+        size = 0
         try:
             with tarfile.open(fileobj=io.BufferedReader(stream, 1 << 20), mode='r|*') as archive:
-                for member in archive:
+                for count, member in enumerate(archive):
+                    size += member.size
+                    _check_amount(parts[0], packed, size, count)
                     name = PurePosixPath(member.name)
-                    hidden = name.name.startswith('.') or '..' in name.parts
-                    if not member.isfile() or hidden or name.suffix not in suffixes:
+                    wanted = member.isfile() and name.suffix in suffixes
+                    if not wanted or name.name.startswith('.'):
                         continue
-                    target = out.joinpath(*name.parts[-depth:])
+                    target = out / _inside(parts[0], name, depth)
                     if target.exists() and target.stat().st_size == member.size:
                         continue
-                    target.parent.mkdir(parents=True, exist_ok=True)
-                    partial = target.with_name(target.name + '.part')
-                    with open(partial, 'wb') as file:
-                        shutil.copyfileobj(archive.extractfile(member), file, 1 << 20)
-                    if partial.stat().st_size != member.size:
-                        raise tarfile.ReadError('unexpected end of data')
-                    os.replace(partial, target)
+                    _extract(archive, member, target)
         except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
             raise ArchiveError(
                 f'{stream.current or parts[0]}: the archive is damaged or not whole here '
@@ -114,3 +118,38 @@ def unpack(parts: Sequence[Path], out: Path, suffixes: Collection[str], depth: i
             ) from error
     with open(done, 'a') as file:
         file.write(f'{mark}\n')
+
+
+def _check_amount(path: Path, packed: int, size: int, count: int) -> None:
+    """Refuse what would fill the disk."""
+    if size > LARGEST_RATIO * packed + (1 << 20) or count > packed / SMALLEST_MEMBER + 1000:
+        raise ArchiveError(
+            f'{path}: {packed:,} bytes of archive hold {count:,} files of {size:,} bytes or more, '
+            'far beyond what compressed clips or frames can: not the official archive'
+        )
+
+
+def _inside(path: Path, name: PurePosixPath, depth: int) -> Path:
+    """The last ``depth`` parts of a member's name, relative to the folder."""
+    kept = [part for part in name.parts if part != '/'][-depth:]
+    if '..' in name.parts or any('\0' in x or len(os.fsencode(x)) > NAME_MAX for x in kept):
+        raise ArchiveError(f'{path}: {str(name)[:80]!r} in it is no name for a file of a data set')
+    return Path(*kept)
+
+
+def _extract(archive: tarfile.TarFile, member: tarfile.TarInfo, target: Path) -> None:
+    """Write a member; what is not whole, for whatever reason, does not stay."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_name(target.name + '.part')
+    try:
+        with open(partial, 'wb') as file:
+            shutil.copyfileobj(archive.extractfile(member), file, 1 << 20)
+        if partial.stat().st_size != member.size:
+            raise tarfile.ReadError('unexpected end of data')
+        os.replace(partial, target)
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise ArchiveError(f'{target}: no space left on the disk') from error
+        raise
+    finally:
+        partial.unlink(missing_ok=True)

@@ -1,3 +1,6 @@
+import io
+import tarfile
+
 import pytest
 
 from mmaction_emim.datasets.prepare.archives import DONE, ArchiveError, find_parts, unpack
@@ -9,14 +12,13 @@ FILES = {f'x/{i}.webm': bytes([i]) * 100_000 for i in range(5)}
 
 
 def test_unpacks_parts_and_reads_them_once(tmp_path):
-    others = {'x/._1.webm': b'1', 'x/notes.txt': b'1', '../../evil.webm': b'1', 'a/b/c.webm': b'1'}
+    others = {'x/._1.webm': b'1', 'x/notes.txt': b'1', 'a/b/c.webm': b'1'}
     write_parts(tmp_path, 'x', tar_gz(FILES | others))
     parts, out = find_parts(tmp_path, PATTERN), tmp_path / 'out'
     unpack(parts, out, {'.webm'}, depth=1)
     assert {p.name: p.read_bytes() for p in out.iterdir() if p.name != DONE} == {
         name[2:]: data for name, data in FILES.items()
     } | {'c.webm': b'1'}
-    assert not (tmp_path.parent / 'evil.webm').exists()
     for part in parts:
         part.write_bytes(b'!' * part.stat().st_size)
     unpack(parts, out, {'.webm'}, depth=1)
@@ -42,3 +44,76 @@ def test_a_missing_part(tmp_path):
     (tmp_path / 'x-01').unlink()
     with pytest.raises(ArchiveError, match='part 01 is missing'):
         find_parts(tmp_path, PATTERN)
+
+
+@pytest.fixture
+def archive(tmp_path):
+    """Writes the archive that a function fills, and gives its path and the folder to unpack to."""
+
+    def make(fill):
+        path = tmp_path / 'x.tar.gz'
+        with tarfile.open(path, 'w:gz', format=tarfile.PAX_FORMAT) as file:
+            fill(file)
+        return [path], tmp_path / 'a' / 'out'
+
+    return make
+
+
+def add(file, name, data=b'1', **fields):
+    member = tarfile.TarInfo(name)
+    member.size = len(data)
+    for field, value in fields.items():
+        setattr(member, field, value)
+    file.addfile(member, io.BytesIO(data))
+
+
+@pytest.mark.parametrize('depth', [1, 2])
+def test_an_absolute_name_stays_inside(archive, depth, tmp_path):
+    parts, out = archive(lambda file: add(file, '/emim_absolute.webm'))
+    unpack(parts, out, {'.webm'}, depth)
+    assert (out / 'emim_absolute.webm').read_bytes() == b'1'
+
+
+@pytest.mark.parametrize(
+    'name',
+    ['../../evil.webm', 'x/../evil.webm', 'a\0b.webm', 'x' * 300 + '.webm'],
+    ids=['upwards', 'up and down', 'NUL', 'too long'],
+)
+def test_a_hostile_name_is_refused(archive, name, tmp_path):
+    parts, out = archive(lambda file: add(file, name, pax_headers={'path': name}))
+    with pytest.raises(ArchiveError, match=r'x.tar.gz: .* is no name for a file of a data set'):
+        unpack(parts, out, {'.webm'}, depth=2)
+    assert sorted(p.name for p in tmp_path.rglob('*')) == ['a', 'out', 'x.tar.gz']
+
+
+def test_links_and_devices_are_left_out(archive, tmp_path):
+    def fill(file):
+        for kind in (tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE, tarfile.CHRTYPE):
+            add(file, f'{kind.decode()}.webm', b'', type=kind, linkname='/etc/passwd')
+
+    parts, out = archive(fill)
+    unpack(parts, out, {'.webm'}, depth=1)
+    assert [p.name for p in out.iterdir()] == [DONE]
+
+
+@pytest.mark.parametrize(
+    'fill',
+    [
+        lambda file: add(file, 'zeros.webm', bytes(8 << 20)),
+        lambda file: [add(file, f'{i}.webm', b'') for i in range(2000)],
+    ],
+    ids=['size', 'count'],
+)
+def test_a_bomb_is_refused(archive, fill, tmp_path):
+    parts, out = archive(fill)
+    with pytest.raises(ArchiveError, match='not the official archive'):
+        unpack(parts, out, {'.webm'}, depth=1)
+    assert sum(path.stat().st_size for path in out.iterdir()) < 1 << 20
+
+
+def test_nothing_stays_of_a_file_that_is_cut_short(archive):
+    parts, out = archive(lambda file: add(file, 'a.webm', bytes(range(256)) * 4000))
+    parts[0].write_bytes(parts[0].read_bytes()[:-2000])
+    with pytest.raises(ArchiveError, match='not whole'):
+        unpack(parts, out, {'.webm'}, depth=1)
+    assert not list(out.iterdir())
