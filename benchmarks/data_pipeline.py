@@ -74,7 +74,7 @@ def seconds(
     works: dict[str, Callable[[int], object]], items: int, rounds: int
 ) -> dict[str, list[float]]:
     """Mean seconds an item of each round; a round has all works, so that its ratios are fair."""
-    told = {name: [] for name in works}
+    times = {name: [] for name in works}
     for n in range(-1, rounds):  # the first one warms up
         for name, work in works.items():
             np.random.seed(n + 1)
@@ -82,8 +82,8 @@ def seconds(
             for i in range(items):
                 work(i)
             if n >= 0:
-                told[name].append((time.process_time() - start) / items)
-    return told
+                times[name].append((time.process_time() - start) / items)
+    return times
 
 
 def measure(folder: Path, name: str, items: int, rounds: int) -> dict[str, float]:
@@ -130,13 +130,13 @@ def measure(folder: Path, name: str, items: int, rounds: int) -> dict[str, float
 
     works = {'bare decode': bare, 'ours': lambda i: ours[i], **rivals}
     by_round = seconds(works, items, rounds)
-    told = {name: float(np.median(times)) for name, times in by_round.items()}
+    figures = {name: float(np.median(times)) for name, times in by_round.items()}
     for name in by_round.keys() - {'ours'}:
         ratios = np.divide(by_round[name], by_round['ours'])
-        told[f'ratio {name} / ours'] = float(np.median(ratios))
+        figures[f'ratio {name} / ours'] = float(np.median(ratios))
     # Each stage on inputs prepared by those before it.
     for step in steps:
-        told[f'stage {type(step).__name__}'] = 0.0
+        figures[f'stage {type(step).__name__}'] = 0.0
     for n in range(rounds * items):
         np.random.seed(n)
         info = ours.get_data_info(n % items)
@@ -144,11 +144,11 @@ def measure(folder: Path, name: str, items: int, rounds: int) -> dict[str, float
         for step in steps:
             start = time.process_time()
             info = step(info)
-            told[f'stage {type(step).__name__}'] += (
+            figures[f'stage {type(step).__name__}'] += (
                 views * (time.process_time() - start) / (rounds * items)
             )
             views = 2 if 'imgs' in info else 1
-    return told
+    return figures
 
 
 def main() -> None:
@@ -160,25 +160,27 @@ def main() -> None:
     cv2.setNumThreads(0)  # as MMEngine sets it in the workers
     torch.set_num_threads(1)  # as torch sets it in the workers
     init_default_scope('mmaction')
-    told = {}
+    costs = {}
     for name in SETS:
         with TemporaryDirectory() as folder:
-            told[name] = measure(Path(folder), name, args.clips, args.rounds)
+            costs[name] = measure(Path(folder), name, args.clips, args.rounds)
     for name in SETS:
-        for row in sorted(told[name]):
+        for row in sorted(costs[name]):
             if row.startswith('ratio'):
-                print(f'{name}: {row}: {told[name].pop(row):.2f}')
+                print(f'{name}: {row}: {costs[name].pop(row):.2f}')
     print(f'{os.cpu_count()} cores; an item is one clip decoded once and augmented twice\n')
     print('| | ' + ' | '.join(f'{name} ms | items/s' for name in SETS) + ' |')
     print('|---|' + '---|---|' * len(SETS))
-    for row in told['sthv2'] | told['kinetics400']:
+    for row in costs['sthv2'] | costs['kinetics400']:
         cells = [
-            f'{1e3 * told[name][row]:.1f} | {1 / told[name][row]:.1f}' if row in told[name] else '|'
+            f'{1e3 * costs[name][row]:.1f} | {1 / costs[name][row]:.1f}'
+            if row in costs[name]
+            else '|'
             for name in SETS
         ]
         print(f'| {row} | ' + ' | '.join(cells) + ' |')
     if args.json:
-        args.json.write_text(json.dumps(told, indent=2) + '\n')
+        args.json.write_text(json.dumps(costs, indent=2) + '\n')
 
 
 if __name__ == '__main__':

@@ -1,6 +1,6 @@
 """Closes the gaps of the released upstream wheels, each in one function, for today's stack.
 
-A function tells the upstream module that it mends and runs when that module is imported, or at once
+A function names the upstream module that it mends and runs when that module is imported, or at once
 if it was before ours: the order of imports decides nothing. Each looks for its gap and does nothing
 where there is none.
 
@@ -97,7 +97,7 @@ def provide_importlib_metadata() -> None:
 def provide_drn(localizers: ModuleType) -> None:
     """mmaction2 1.2.0 lacks ``localizers/drn``: no model imports (mmaction2 issue 2714).
 
-    Cure: a stand-in whose ``DRN`` says so when it is built.
+    Cure: a placeholder whose ``DRN`` says so when it is built.
     """
     name = f'{localizers.__name__}.drn'
     if name in sys.modules or importlib.machinery.PathFinder.find_spec(name, localizers.__path__):
@@ -123,7 +123,7 @@ def provide_drn(localizers: ModuleType) -> None:
 def leave_out_vindlu(multimodal: ModuleType) -> None:
     """With any ``transformers`` there, mmaction2 imports VindLU, which fits few of its versions.
 
-    No model imports where VindLU does not (no upstream issue found). Cure: the stand-ins that
+    No model imports where VindLU does not (no upstream issue found). Cure: the placeholders that
     upstream registers without ``transformers``.
     """
     from mmaction.registry import MODELS, TOKENIZER

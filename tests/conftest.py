@@ -68,7 +68,7 @@ def motion_shapes(tmp_path_factory, run) -> Path:
 def frames(motion_shapes) -> Path:
     """The first clips of MotionShapes as folders of JPEG frames, and a list of them."""
     lines = (motion_shapes / 'train.txt').read_text().splitlines()[:2]
-    told = []
+    listed = []
     for i, line in enumerate(lines):
         path, label = line.split()
         folder = motion_shapes / 'rawframes' / str(i)
@@ -79,8 +79,8 @@ def frames(motion_shapes) -> Path:
             count += 1
             cv2.imwrite(str(folder / f'{count:05}.jpg'), read[1])
         assert count > 8
-        told.append(f'{i} {count} {label}\n')
-    (motion_shapes / 'frames.txt').write_text(''.join(told))
+        listed.append(f'{i} {count} {label}\n')
+    (motion_shapes / 'frames.txt').write_text(''.join(listed))
     return motion_shapes / 'frames.txt'
 
 

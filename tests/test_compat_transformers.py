@@ -53,9 +53,9 @@ def beside(tmp_path, root):
 
 def test_left_out_where_transformers_is_an_empty_shell(tmp_path, root):
     (tmp_path / 'transformers').mkdir()
-    told = tmp_path / 'transformers-5.0.0.dist-info'
-    told.mkdir()
-    (told / 'METADATA').write_text('Metadata-Version: 2.1\nName: transformers\nVersion: 5.0.0\n')
+    info = tmp_path / 'transformers-5.0.0.dist-info'
+    info.mkdir()
+    (info / 'METADATA').write_text('Metadata-Version: 2.1\nName: transformers\nVersion: 5.0.0\n')
     assert_left_out(*imports(sys.executable, 'ours', root, tmp_path))
 
 

@@ -10,7 +10,7 @@ from mmengine.runner import Runner
 
 from .configs import BASES, FOLDER, PATHS, config, path_id
 
-FRONT_DOORS = sorted(FOLDER.glob('*.py'))
+SHORT_NAMES = sorted(FOLDER.glob('*.py'))
 LOADERS = ('train', 'val', 'test')
 
 
@@ -69,7 +69,7 @@ def test_the_former_file_of_data_and_schedule_is_both():
     assert both.to_dict() == {**data.to_dict(), **schedule.to_dict()}
 
 
-@pytest.fixture(params=FRONT_DOORS, ids=lambda path: path.stem)
+@pytest.fixture(params=SHORT_NAMES, ids=lambda path: path.stem)
 def cfg(request):
     init_default_scope('mmaction')
     return Config.fromfile(request.param)
@@ -77,7 +77,7 @@ def cfg(request):
 
 def test_all_are_here():
     names = 'diving48 k400 k600 motionshapes sthv1 sthv2'.split()
-    assert [path.stem for path in FRONT_DOORS] == [f'emim_{name}' for name in names]
+    assert [path.stem for path in SHORT_NAMES] == [f'emim_{name}' for name in names]
 
 
 def test_model_and_schedule_build(cfg, tmp_path):
@@ -111,7 +111,7 @@ def test_missing_data_is_one_clear_sentence(cfg, tmp_path):
 
 
 def test_the_readmes_neck_in_an_upstream_config(tmp_path):
-    readme = (FRONT_DOORS[0].parents[1] / 'README.md').read_text()
+    readme = (SHORT_NAMES[0].parents[1] / 'README.md').read_text()
     lines = readme.split('## EMIM in a config that you have')[1].splitlines()
     code = [line[4:] for line in lines if line.startswith('    ')]
     assert len(code) <= 5

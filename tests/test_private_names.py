@@ -92,7 +92,7 @@ def test_other_names_are_not(tmp_path, code):
     assert unsaid(tmp_path / 'x.py') == []
 
 
-def test_overridden_private_methods_are_told():
+def test_overridden_private_methods_are_named():
     """A subclass that replaces a private method of upstream's names it in its docstring."""
     unsaid = set()
     for info in pkgutil.walk_packages(mmaction_emim.__path__, 'mmaction_emim.'):

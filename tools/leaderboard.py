@@ -10,7 +10,7 @@ runs.yml:
       cfg_options: {model.cls_head.average_clips: prob}
 
 A test that is done is not run again while its config, options and checkpoint stay the same. One
-that fails is told in leaderboard.md, the others go on, and the exit status is 1.
+that fails is listed in leaderboard.md, the others go on, and the exit status is 1.
 """
 
 import mmaction_emim  # noqa: F401  closes upstream's gaps before anything of it is imported

@@ -24,7 +24,7 @@ class Clip(NamedTuple):
 
     Attributes:
         name: Name of the file without its suffix, or of the folder of frames.
-        label: Index of the class; None where the file does not tell.
+        label: Index of the class; None where the file does not say.
         where: ``file:line``.
     """
 

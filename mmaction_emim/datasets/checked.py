@@ -12,7 +12,7 @@ from mmaction.registry import DATASETS
 from mmengine.fileio import exists, get
 from mmengine.logging import print_log
 
-MOST_STAND_INS = 100  # clips in a row that fail in a test before it ends
+MAX_SUBSTITUTES = 100  # clips in a row that fail in a test before it ends
 
 
 class ClipError(RuntimeError):
@@ -125,7 +125,7 @@ class CheckedDatasetMixin:
         self._epoch_seed.fill_(seed)
 
     def prepare_data(self, idx: int) -> Any:
-        """One clip through the pipeline, or what stands in for it.
+        """One clip through the pipeline, or what is taken for it.
 
         Raises:
             ClipError: Too many clips failed; the message names the last one and the cause.
@@ -135,7 +135,7 @@ class CheckedDatasetMixin:
             np.random.seed(draws[0])
             random.seed(int(draws[1]))
         chosen, error = idx, None
-        for tried in range(min(MOST_STAND_INS, len(self)) if self.test_mode else len(self)):
+        for tried in range(min(MAX_SUBSTITUTES, len(self)) if self.test_mode else len(self)):
             try:
                 data = self._run_pipeline(chosen)
             except Exception as cause:
@@ -145,7 +145,7 @@ class CheckedDatasetMixin:
                 else:
                     chosen = int(np.random.randint(len(self)))
             else:
-                return self._stand_in(data, idx) if error and self.test_mode else data
+                return self._substitute(data, idx) if error and self.test_mode else data
         raise error
 
     def _failure(self, idx: int, cause: Exception) -> ClipError:
@@ -192,7 +192,7 @@ class CheckedDatasetMixin:
             views.append(view)
         return views
 
-    def _stand_in(self, data: dict, idx: int) -> dict:
+    def _substitute(self, data: dict, idx: int) -> dict:
         """Another clip's ``data`` with the label and meta information of clip ``idx``."""
         info = self.get_data_info(idx)
         if 'data_samples' not in data:

@@ -16,12 +16,12 @@ from torch.distributed.fsdp import FullyShardedDataParallel
 
 @MODEL_WRAPPERS.register_module()
 class AnyDeviceFSDP(MMFullyShardedDataParallel):
-    """MMEngine's wrapper, told to stay on the CPU where there is nothing else.
+    """MMEngine's wrapper, which stays on the CPU where there is no accelerator.
 
     ``FSDPStrategy`` passes the process's number as ``device_id``, which torch takes for that of an
     accelerator.
 
-    Shards have one dimension: ``module.whole_ndims`` tells how many each parameter has, by name.
+    Shards have one dimension: ``module.whole_ndims`` says how many each parameter has, by name.
 
     Args:
         module: To shard.

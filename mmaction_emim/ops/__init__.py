@@ -1,7 +1,7 @@
 """Local attention of one frame's queries to a window of the next frame's keys.
 
 The affinity is computed once and serves twice: softmaxed it gathers context, raw it is a cost
-volume, the likeness of a patch to each displacement of itself. Source: EMIM, arXiv 2510.18705.
+volume, the similarity of a patch to each displacement of itself. Source: EMIM, arXiv 2510.18705.
 """
 
 import torch

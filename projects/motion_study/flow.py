@@ -27,7 +27,7 @@ class Reading(NamedTuple):
 
     Attributes:
         error: Mean end-point error in tokens.
-        zero_error: That of the answer "no motion", i.e. the mean displacement.
+        zero_error: Error of "no motion", i.e. the mean displacement.
         best_error: That of the true displacement, rounded to whole tokens.
         correlation: Pearson's, of both components pooled; NaN where the offsets never vary.
         tokens: How many were read.
@@ -135,8 +135,8 @@ def read_network(model: nn.Module, clips: int = CLIPS) -> dict[str, Reading]:
                     guesses[name].append(offsets[mask])
                     truths[name].append(truth[mask])
         for name in layers:
-            told = compare(np.concatenate(guesses[name]), np.concatenate(truths[name]))
-            readings[f'{name}, interval {interval}'] = told
+            reading = compare(np.concatenate(guesses[name]), np.concatenate(truths[name]))
+            readings[f'{name}, interval {interval}'] = reading
     return readings
 
 
@@ -172,11 +172,11 @@ def read(model: dict, checkpoint: Path, seed: int) -> dict[str, dict[str, dict]]
     torch.manual_seed(seed)
     built = MODELS.build(model)
     built.init_weights()
-    told = {'before': read_network(built)}
+    stages = {'before': read_network(built)}
     weights = torch.load(checkpoint, map_location='cpu', weights_only=True)['state_dict']
     built.load_state_dict(weights)
-    told['after'] = read_network(built)
+    stages['after'] = read_network(built)
     return {
         when: {name: reading._asdict() for name, reading in readings.items()}
-        for when, readings in told.items()
+        for when, readings in stages.items()
     }

@@ -50,7 +50,7 @@ def verdict(
     """Whether what was expected came out: ``'yes'``, ``'no'`` or ``'open'``.
 
     From a 95 % interval of the difference of means over seeds (Welch), or of the mean and chance:
-    open where the interval holds both answers, or where there are fewer than two runs.
+    open where the interval allows either, or where there are fewer than two runs.
 
     Args:
         relation: See :class:`Arm`.
@@ -131,23 +131,24 @@ def _accuracy_row(groups: Groups, key: Key) -> tuple:
     runs = groups[key]
     values = accuracy(runs)
     other = accuracy(groups.get((*panel, arm.other), []))
-    told = runs[0]
-    clips, shapes = told['tests'][FORWARD.name]['clips'], 'mirrored' in told['tests'][FORWARD.name]
+    first = runs[0]
+    forward = first['tests'][FORWARD.name]
+    clips, shapes = forward['clips'], 'mirrored' in forward
     # Real clips give much away in a single frame: there nothing was expected of it.
     expected = f'{arm.relation} {arm.other}'.strip()
     came = verdict(arm.relation, values, other, chance_of(panel[0]), clips)
     if arm.relation == 'chance' and not shapes:
         expected, came = '-', '-'
     seeds = ', '.join(str(run['seed']) for run in runs)
-    off = told['parameters'] / told['reference'] - 1
-    parameters = f'{told["parameters"]:,} ({off:+.1%})'
+    off = first['parameters'] / first['reference'] - 1
+    parameters = f'{first["parameters"]:,} ({off:+.1%})'
     lowest, highest = f'{min(values):.3f}', f'{max(values):.3f}'
     left = ', '.join(str(run['left_chance'] or 'never') for run in runs)
     row = (name, spread(values), lowest, highest, seeds, left, parameters, clips)
     return (*row, f'{expected}: {arm.why}', came)
 
 
-def _told(key: Key) -> str:
+def _label(key: Key) -> str:
     data, network, *training, arm = key
     return f'{data} {network} {arm}, {_training(*training)}'
 
@@ -156,7 +157,7 @@ def _controls(groups: Groups, keys: Sequence[Key]) -> str:
     def row(key: Key) -> tuple:
         runs = groups[key]
         return (
-            _told(key),
+            _label(key),
             spread(accuracy(runs)),
             spread(accuracy(runs, 'reversed')),
             spread(accuracy(runs, 'reversed', 'mirrored')),
@@ -174,7 +175,7 @@ def _controls(groups: Groups, keys: Sequence[Key]) -> str:
 
 
 def _shifts(groups: Groups, keys: Sequence[Key]) -> str:
-    titles = ('tested at', 'expected', *map(_told, keys))
+    titles = ('tested at', 'expected', *map(_label, keys))
     rows = [
         (test.name, test.expected, *(spread(accuracy(groups[key], test.name)) for key in keys))
         for test in (FORWARD, *SHIFTS)
@@ -193,10 +194,10 @@ def _flow(groups: Groups) -> str:
         runs = [run for run in runs if 'flow' in run]
         for layer in runs[0]['flow']['after'] if runs else ():
             for when in ('before', 'after'):
-                told = [run['flow'][when][layer] for run in runs]
+                readings = [run['flow'][when][layer] for run in runs]
                 columns = ('error', 'zero_error', 'best_error', 'correlation')
-                values = [spread([one[column] for one in told]) for column in columns]
-                rows.append((_told(key), layer, when, *values, told[0]['tokens']))
+                values = [spread([one[column] for one in readings]) for column in columns]
+                rows.append((_label(key), layer, when, *values, readings[0]['tokens']))
     titles = (
         'network', 'layer', 'training', 'end-point error', 'of no motion', 'of the rounded truth',
         'correlation', 'tokens',

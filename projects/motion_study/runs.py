@@ -150,11 +150,11 @@ def measure(results: Sequence[dict[str, Any]], shapes: bool) -> dict[str, float]
     def share(right: Tensor) -> float:
         return round((right & ~failed).double().mean().item(), 4)
 
-    told = dict(top1=share(guesses == labels), clips=len(results))
+    metrics = dict(top1=share(guesses == labels), clips=len(results))
     if shapes:
-        told['mirrored'] = share(guesses == torch.tensor(MIRRORED)[labels])
-        told['still'] = share(guesses == STILL)
-    return told
+        metrics['mirrored'] = share(guesses == torch.tensor(MIRRORED)[labels])
+        metrics['still'] = share(guesses == STILL)
+    return metrics
 
 
 def left_chance(folder: Path, num_classes: int) -> int | None:

@@ -1,4 +1,4 @@
-"""A controlled study of motion modules: trains many small networks and tells what came out.
+"""A controlled study of motion modules: trains many small networks and reports what came out.
 
     python projects/motion_study/study.py --budget small             # two CPU cores
     python projects/motion_study/study.py --budget full --real-data DIR   # a GPU
@@ -140,13 +140,13 @@ def execute(executor: RunExecutor, runs: list[Run], jobs: int, threads: int) -> 
         for count, future in enumerate(as_completed(futures), start=1):
             name = futures[future].name
             try:
-                told = f'top-1 {future.result()["tests"]["forward"]["top1"]:.3f}'
+                outcome = f'top-1 {future.result()["tests"]["forward"]["top1"]:.3f}'
             except Exception as error:  # the others go on
-                failures[name] = told = str(error)
+                failures[name] = outcome = str(error)
             minutes = (time.time() - start) / 60
             left = minutes / count * (len(runs) - count)
             print(
-                f'{count}/{len(runs)} {name}: {told}  ({minutes:.0f} min, {left:.0f} left)',
+                f'{count}/{len(runs)} {name}: {outcome}  ({minutes:.0f} min, {left:.0f} left)',
                 flush=True,
             )
     return failures

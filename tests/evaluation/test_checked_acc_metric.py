@@ -23,9 +23,9 @@ def evaluate(data):
 
 
 def test_failed_clips_are_wrong_and_counted():
-    told = evaluate(samples({0, 1, 7}))
-    assert told['acc/failed_clips'] == 3
-    assert told['acc/top1'] == told['acc/mean1'] == pytest.approx(0.7)
+    metrics = evaluate(samples({0, 1, 7}))
+    assert metrics['acc/failed_clips'] == 3
+    assert metrics['acc/top1'] == metrics['acc/mean1'] == pytest.approx(0.7)
     assert evaluate(samples({}))['acc/top5'] == 1.0
 
 

@@ -68,8 +68,8 @@ def test_the_metric_and_a_dump_say_the_same(report, tmp_path):
     )
     evaluator = Evaluator(cfg)
     evaluator.process(samples(), None)
-    told = evaluator.evaluate(len(LABELS))
-    assert told['acc/top1'] == 0.5 and told['acc/failed_clips'] == 1
-    assert {f'acc/{k}': v for k, v in report.metrics().items()}.items() <= told.items()
+    metrics = evaluator.evaluate(len(LABELS))
+    assert metrics['acc/top1'] == 0.5 and metrics['acc/failed_clips'] == 1
+    assert {f'acc/{k}': v for k, v in report.metrics().items()}.items() <= metrics.items()
     assert (tmp_path / 'out' / 'classes.txt').read_text() == report.text()
     assert report_on(samples(), NAMES).text() == report.text()

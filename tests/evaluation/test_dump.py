@@ -60,11 +60,11 @@ def test_refuses_code_in_a_tensor(tmp_path, capsys):
         load_dump(tmp_path / 'y.pkl')
 
 
-def test_a_checkpoint_is_told_in_one_line(tmp_path):
+def test_a_checkpoint_is_refused_in_one_line(tmp_path):
     torch.save(dict(state_dict={}), tmp_path / 'x.pth')
     with pytest.raises(ValueError, match=r'^[^\n]*x.pth: not a dump of tools/test.py: [^\n]+$'):
         load_dump(tmp_path / 'x.pth')
-    with open(tmp_path / 'y.pkl', 'wb') as file:  # as pickle tells of it, over two lines
+    with open(tmp_path / 'y.pkl', 'wb') as file:  # pickle reports it over two lines
         torch.save(dict(x=torch.ones(1)), file, _use_new_zipfile_serialization=False)
     with pytest.raises(ValueError) as caught:
         load_dump(tmp_path / 'y.pkl')

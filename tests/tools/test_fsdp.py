@@ -24,18 +24,18 @@ def test_sharded_is_as_replicated_and_resumes(run, motion_shapes, tmp_path):
         done = run(*command, *options, 'default_hooks.logger.interval=1')
         assert done.returncode == 0, done.stderr[-9000:]
         pattern = rf'Epoch\(train\)\s+\[{epochs}\].* grad_norm: ([\d.]+)  loss: ([\d.]+)'
-        told = [float(x) for step in re.findall(pattern, done.stdout) for x in step]
-        assert len(told) == 6
-        return told, torch.load(work / f'epoch_{epochs}.pth', weights_only=True)
+        logged = [float(x) for step in re.findall(pattern, done.stdout) for x in step]
+        assert len(logged) == 6
+        return logged, torch.load(work / f'epoch_{epochs}.pth', weights_only=True)
 
     def averages(checkpoint):
-        """Of each parameter group: weight decay, and AdamW's means of the gradients."""
+        """Weight decay of each parameter group, and AdamW's means of the gradients."""
         state, groups = (checkpoint['optimizer'][key] for key in ('state', 'param_groups'))
         return [(g['weight_decay'], [state[p]['exp_avg'] for p in g['params']]) for g in groups]
 
-    told, sharded = train('fsdp', tmp_path / 'fsdp', 1)
+    logged, sharded = train('fsdp', tmp_path / 'fsdp', 1)
     expected, replicated = train('ddp', tmp_path / 'ddp', 1)
-    assert told == pytest.approx(expected, rel=1e-3)
+    assert logged == pytest.approx(expected, rel=1e-3)
     torch.testing.assert_close(averages(sharded), averages(replicated), rtol=1e-2, atol=1e-5)
 
     _, unbroken = train('fsdp', tmp_path / 'two', 2)

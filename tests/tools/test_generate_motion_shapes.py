@@ -58,7 +58,7 @@ def test_clips_decode_to_what_was_rendered(motion_shapes):
 
 
 def test_the_same_pixels_whatever_fresh_memory_holds(tmp_path, root):
-    """What encoders read and nobody wrote would differ; glibc fills fresh memory as told."""
+    """What encoders read and nobody wrote would differ; glibc fills it with a byte."""
     size = ['--train', '2', '--test', '1', '--frames', '12', '--codec', 'h264', '--workers', '2']
     pixels = []
     for fill in ({}, {'MALLOC_PERTURB_': '85'}):

@@ -60,8 +60,8 @@ def test_leaderboard_and_submission(run, motion_shapes, checkpoint, tmp_path):
     assert rows[names[1]]['averaging'] == 'probabilities are averaged'
     log = (out / names[0] / 'test.log').read_text()
     for column, metric in (('top1', 'top1'), ('top5', 'top5'), ('mean_class', 'mean1')):
-        told = float(re.findall(rf'acc/{metric}: ([\d.]+)', log)[-1])
-        assert float(row[column]) == pytest.approx(100 * told, abs=0.006)
+        logged = float(re.findall(rf'acc/{metric}: ([\d.]+)', log)[-1])
+        assert float(row[column]) == pytest.approx(100 * logged, abs=0.006)
     text = (out / 'leaderboard.md').read_text()
     assert f'| {names[0]} |' in text and '- broken: ' in text
     assert cv2.imread(str(out / 'leaderboard.png')).std() > 5

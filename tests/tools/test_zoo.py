@@ -29,7 +29,7 @@ def test_the_costs_are_as_counted_now(run, root):
     assert done.returncode == 0, done.stderr
 
 
-def test_an_entry_that_differs_from_its_config_is_told(run, copy):
+def test_an_entry_that_differs_from_its_config_is_reported(run, copy):
     file = copy / 'configs' / 'm2a' / 'metafile.yml'
     file.write_text(file.read_text().replace('Views: 1 x 1', 'Views: 1 x 3', 1))
     done = zoo(run, copy, '--check')
@@ -45,7 +45,7 @@ def test_an_entry_that_differs_from_its_config_is_told(run, copy):
         ('model-index.yml', 'configs/ata/metafile.yml', 'configs/other/metafile.yml'),
     ],
 )
-def test_what_differs_is_told(run, copy, file, old, new):
+def test_what_differs_is_reported(run, copy, file, old, new):
     text = (copy / file).read_text()
     assert old in text
     (copy / file).write_text(text.replace(old, new, 1))
@@ -54,7 +54,7 @@ def test_what_differs_is_told(run, copy, file, old, new):
     assert 'not what tools/zoo.py writes' in done.stderr.splitlines()[-1]
 
 
-def test_a_config_without_an_entry_is_told(run, copy):
+def test_a_config_without_an_entry_is_reported(run, copy):
     (copy / 'configs' / 'ata' / 'new_sthv2-rgb.py').write_text('')
     done = zoo(run, copy, '--check')
     assert done.returncode == 1

@@ -31,5 +31,5 @@ def test_noise_is_standard_normal_after_normalisation():
 
 def test_probability_and_seed():
     assert np.array_equal(erase(5, erase_prob=1.0), erase(5, erase_prob=1.0))
-    told = [bool((erase(seed) != 7).any()) for seed in range(400)]
-    assert np.mean(told) == pytest.approx(0.25, abs=0.06)
+    erased = [bool((erase(seed) != 7).any()) for seed in range(400)]
+    assert np.mean(erased) == pytest.approx(0.25, abs=0.06)

@@ -131,7 +131,7 @@ def test_av1_is_refused_or_read_by_pyav(tmp_path):
 
 
 @pytest.mark.parametrize('name', ['a.mp4', 'a.webm', 'a.avi', 'a.mkv'])
-def test_files_cut_short_are_told(tmp_path, name):
+def test_files_cut_short_are_refused(tmp_path, name):
     codec = {'webm': 'libvpx-vp9', 'avi': 'mpeg4'}.get(name[2:], 'libx264')
     path = Path(write(tmp_path / name, codec))
     assert missing_bytes(str(path)) == 0

@@ -1,4 +1,4 @@
-"""From miniatures of the official downloads to a tested checkpoint, through the front doors."""
+"""From miniatures of the official downloads to a tested checkpoint, by configs of short names."""
 
 import re
 
