@@ -70,7 +70,7 @@ def draw(text: str, path: Path) -> None:
         columns[shortest].append(title)
         heights[shortest] += TITLE + ROW * len(rows) + FOOT
     keys_a_line = len(keys) * len(columns) // COLUMNS
-    width = len(columns) * (LABELS + WIDTH) + 0.15
+    width = len(columns) * (LABELS + WIDTH) + 0.25
     height = max(heights) + ROW * (ceil(len(keys) / keys_a_line) + 1)
     figure = Figure(figsize=(width, height))
     for number, titles in enumerate(columns):
