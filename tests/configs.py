@@ -10,8 +10,8 @@ from .conftest import ROOT
 FOLDER = ROOT / 'configs'
 PATHS = sorted(FOLDER.rglob('*.py'))
 BASES = [path for path in PATHS if '_base_' in path.parts]
-# A folder of configs is a collection of the model zoo if it has a metafile.
-COLLECTIONS = sorted(path.parent for path in FOLDER.glob('*/metafile.yml'))
+# A folder of configs with a README is a collection of the model zoo.
+COLLECTIONS = sorted(path.parent for path in FOLDER.glob('*/README.md'))
 
 
 @cache

@@ -5,7 +5,9 @@
     python tools/zoo.py --check     # exit with 1 unless what is written is whole and consistent;
                                     # with --recount also parameters and FLOPs
 
-Results and weights are entered by hand in a metafile, measured by this project; they are kept.
+A folder of configs with a README.md is a collection; the README begins with its name, and its
+paper's title and address. Results and weights are entered by hand in a metafile, measured by this
+project; they are kept. FLOPs are multiply-accumulates of one test view.
 """
 
 import mmaction_emim  # noqa: F401  closes upstream's gaps before anything of it is imported
@@ -17,26 +19,17 @@ from pathlib import Path
 
 import yaml
 from mmengine.config import Config
+from mmengine.logging import MMLogger
 
-from mmaction_emim.apis import cost
+from mmaction_emim.apis import cost, without_motion
 from mmaction_emim.evaluation.protocol import data_name, input_shape, test_views
 from mmaction_emim.utils.command_line import run
 
 CONFIGS = Path(__file__).resolve().parents[1] / 'configs'
-COLLECTIONS = {
-    'emim': ('EMIM', 'Explicit Motion Information Mining', 'https://arxiv.org/abs/2510.18705'),
-    'm2a': (
-        'M2A',
-        'M2A: Motion Aware Attention for Accurate Video Action Recognition',
-        'https://arxiv.org/abs/2111.09976',
-    ),
-    'ata': (
-        'ATA',
-        'Alignment-guided Temporal Attention for Video Action Recognition',
-        'https://arxiv.org/abs/2210.00132',
-    ),
-}
-COSTS = ('Parameters', 'FLOPs')
+COSTS = ('Parameters', 'FLOPs', 'Parameters without Motion', 'FLOPs without Motion')
+PAPER = re.compile(
+    r'# (?P<Name>[^\n]+)\n.*?(?<!\*)\*(?P<Title>[^*]+)\*(?!\*).*?\]\((?P<URL>[^)]+)\)', re.DOTALL
+)
 TABLE = re.compile(r'<!-- zoo -->\n.*?<!-- /zoo -->', re.DOTALL)
 
 
@@ -54,29 +47,45 @@ def settings(cfg: Config) -> dict:
 
 
 def counted(cfg: Config) -> dict:
-    """What its network costs."""
-    parameters, macs = cost(cfg)
-    return dict(zip(COSTS, (f'{parameters / 1e6:.2f}M', f'{macs / 1e9:.1f}G'), strict=True))
+    """What its network costs, with and without its motion modules."""
+    without = Config({**cfg, 'model': without_motion(cfg.model)})
+    costs = [*cost(cfg), *cost(without)]
+    return {
+        key: f'{count / 1e6:.2f}M' if 'Parameters' in key else f'{count / 1e9:.1f}G'
+        for key, count in zip(COSTS, costs, strict=True)
+    }
+
+
+def collection(folder: str) -> dict:
+    """A folder of configs as OpenMIM's index has it.
+
+    Raises:
+        ValueError: Its README does not begin with a name, a paper's title and its address.
+    """
+    readme = f'configs/{folder}/README.md'
+    found = PAPER.match((CONFIGS.parent / readme).read_text())
+    if not found:
+        raise ValueError(f'{readme}: expected "# NAME", then "*TITLE*", then "[…](URL)"')
+    paper = {key: ' '.join(found[key].split()) for key in ('URL', 'Title')}
+    return {'Name': found['Name'], 'README': readme, 'Paper': paper}
 
 
 def metafile(folder: str, recount: bool) -> dict:
     """The folder's metafile, completed."""
-    name, title, url = COLLECTIONS[folder]
+    index_entry = collection(folder)
     file = CONFIGS / folder / 'metafile.yml'
     known = {model['Name']: model for model in read(file).get('Models', [])}
     models = []
     for path in sorted((CONFIGS / folder).glob('*.py')):
         model, cfg = known.get(path.stem, {}), Config.fromfile(path)
-        costs = {key: model['Metadata'][key] for key in COSTS} if model else {}
-        if recount or not model:
+        costs = {key: value for key, value in model.get('Metadata', {}).items() if key in COSTS}
+        if recount or len(costs) < len(COSTS):
             print(path.stem, flush=True)
             costs = counted(cfg)
         model = {**model, 'Metadata': {**settings(cfg), **costs}}
         entry = {'Name': path.stem, 'Config': f'configs/{folder}/{path.name}'}
-        models.append({**entry, 'In Collection': name, **model, 'Modality': 'RGB'})
-    paper = {'URL': url, 'Title': title}
-    collection = {'Name': name, 'README': f'configs/{folder}/README.md', 'Paper': paper}
-    return {'Collections': [collection], 'Models': models}
+        models.append({**entry, 'In Collection': index_entry['Name'], **model, 'Modality': 'RGB'})
+    return {'Collections': [index_entry], 'Models': models}
 
 
 def check_metadata(file: Path, model: dict, recount: bool) -> None:
@@ -89,6 +98,8 @@ def check_metadata(file: Path, model: dict, recount: bool) -> None:
     for key, value in (settings(cfg) | (counted(cfg) if recount else {})).items():
         if (found := model['Metadata'].get(key)) != value:
             raise ValueError(f'{file}: {model["Name"]}: {key} is {value}, not {found}')
+    if missing := set(COSTS) - model['Metadata'].keys():
+        raise ValueError(f'{file}: {model["Name"]}: no {min(missing)}; run tools/zoo.py')
 
 
 def read(file: Path) -> dict:
@@ -98,15 +109,18 @@ def read(file: Path) -> dict:
 def table(meta: dict) -> str:
     """A markdown table of a metafile's models."""
     lines = [
-        '| config | data | frames | views (clips x crops) | params | GFLOPs a view | top-1 |',
-        '|---|---|---|---|---|---|---|',
+        '| config | data | clips x crops | test view (T x H x W) | params without motion (M) '
+        '| with | GMACs a view without motion | with | top-1 |',
+        '|---|---|---|---|---|---|---|---|---|',
     ]
     for model in meta['Models']:
         of, path = model['Metadata'], Path(model['Config'])
         results = model.get('Results')
         top1 = results[0]['Metrics']['Top 1 Accuracy'] if results else 'not yet trained here'
-        cells = [f'[{path.stem}]({path.name})', of['Training Data'], of['Frames'], of['Views']]
-        cells += [of['Parameters'].replace('M', ' M'), of['FLOPs'].removesuffix('G'), top1]
+        view = f'{of["Frames"]} x {of["Resolution"].replace("x", " x ")}'
+        cells = [f'[{path.stem}]({path.name})', of['Training Data'], of['Views'], view]
+        cells += [of[key].rstrip('MG') for key in (COSTS[2], COSTS[0], COSTS[3], COSTS[1])]
+        cells.append(top1)
         lines.append('| ' + ' | '.join(map(str, cells)) + ' |')
     return '\n'.join(lines)
 
@@ -133,12 +147,16 @@ def main() -> None:
     parser.add_argument('--recount', action='store_true')
     parser.add_argument('--check', action='store_true')
     args = parser.parse_args()
+    MMLogger.get_instance('zoo', log_level='ERROR')  # no table of layers for each network
 
     files = {}
-    for folder in COLLECTIONS:
+    folders = sorted(readme.parent.name for readme in CONFIGS.glob('*/README.md'))
+    for folder in folders:
         file, readme = CONFIGS / folder / 'metafile.yml', CONFIGS / folder / 'README.md'
         if args.check:
             meta = read(file)
+            if meta.get('Collections') != [collection(folder)]:
+                raise ValueError(f'{file}: Collections: not what tools/zoo.py writes; run it')
             names = {model['Name'] for model in meta.get('Models', [])}
             paths = {path.stem for path in (CONFIGS / folder).glob('*.py')}
             if names != paths:
@@ -149,7 +167,7 @@ def main() -> None:
             meta = metafile(folder, args.recount)
             files[file] = written(meta)
         files[readme] = with_table(readme.read_text(), meta)
-    imports = [f'configs/{folder}/metafile.yml' for folder in COLLECTIONS]
+    imports = [f'configs/{folder}/metafile.yml' for folder in folders]
     files[CONFIGS.parent / 'model-index.yml'] = written({'Import': imports})
     for file, text in files.items():
         if not args.check:

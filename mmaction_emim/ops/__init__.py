@@ -7,7 +7,7 @@ volume, the similarity of a patch to each displacement of itself. Source: EMIM, 
 import torch
 from torch import Tensor
 
-from . import reference, registration, triton
+from . import flops, reference, registration, triton  # noqa: F401  flops registers itself
 from .reference import MLP
 
 __all__ = ['BACKENDS', 'MLP', 'OUT_OF_FRAME', 'cost_volume', 'local_attention', 'motion_attention']

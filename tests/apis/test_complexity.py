@@ -1,10 +1,7 @@
 import pytest
-import torch
 from mmengine.config import Config
-from torch.utils.flop_counter import FlopCounterMode
 
-from mmaction_emim.apis.complexity import complexity, cost, count_windows
-from mmaction_emim.models.motion import EMIMAttention
+from mmaction_emim.apis import complexity, cost, without_motion
 
 # Millions of parameters at 174 classes, GMACs of a view of 224 x 224; computed from the authors'
 # code, which computes the last pair twice (less than 1 % of the whole).
@@ -37,22 +34,46 @@ def test_the_papers_cost(arch, T):
         assert complexity(network, (T, 224, 224))[1] / 1e9 == pytest.approx(uniformer, rel=0.001)
 
 
-def test_emim_by_hand():
-    """2 frames of 2 x 3 tokens, 8 channels in 2 heads, window 3."""
-    module = EMIMAttention(8, 2, window=3)
-    with count_windows(module) as windows, FlopCounterMode(display=False) as counter:
-        module(torch.zeros(1, 2, 2, 3, 8))
-    linear = 2 * 6 * 8 * 24 + 6 * 8 * 8  # qkv of both frames, proj of the one pair
-    motion = 6 * 2 * (9 * 36 + 36 * 4)
-    assert counter.get_total_flops() // 2 == linear + motion
-    assert windows == [2 * 6 * 8 * 9]
-    assert module.backend == 'auto'
+def vit(**motion):
+    backbone = dict(
+        type='VisionTransformer', img_size=32, num_frames=4, embed_dims=32, depth=2, num_heads=2
+    )
+    if motion:
+        backbone = dict(type='MotionBackbone', backbone=backbone, motion=motion, mode='insert')
+    head = dict(type='TimeSformerHead', num_classes=5, in_channels=32)
+    return dict(type='Recognizer3D', backbone=backbone, cls_head=head)
 
 
-def test_real_tensors_give_the_same():
-    model = recognizer(arch='tiny', depth=[1, 1, 2, 1])
-    model['cls_head']['in_channels'] = 64
-    assert complexity(model, (3, 64, 64)) == complexity(model, (3, 64, 64), run=True)
+def test_real_tensors_and_every_backend_give_the_same():
+    emim, shape = dict(type='EMIMAttention', window=3), (4, 32, 32)
+    expected = complexity(vit(**emim), shape)
+    assert complexity(vit(**emim), shape, run=True) == expected
+    for backend in ('dense', 'reference'):
+        assert complexity(vit(**emim, backend=backend), shape) == expected
+
+
+@pytest.mark.parametrize('assignment', ['greedy', 'exact'])
+def test_a_path_that_depends_on_values_is_run(assignment):
+    """Its products are those of the path that does not: the assignment is not counted."""
+    ata = dict(type='AlignmentGuidedTemporalAttention')
+    parameters, macs = complexity(vit(**ata, assignment=assignment), (4, 32, 32))
+    fixed = complexity(vit(**ata, assignment='none'), (4, 32, 32))
+    # similarities of 4 tokens in 2 frames, of 32 channels
+    assert (parameters, macs) == (fixed[0], fixed[1] + 4 * 4 * 32)
+
+
+def test_a_clip_that_does_not_fit_is_one_clear_sentence():
+    with pytest.raises(ValueError, match='a clip of 4 x 8 x 32 does not fit: .*size'):
+        complexity(vit(), (4, 8, 32))
+
+
+def test_without_motion():
+    plain = vit()
+    for motion in ('EMIMAttention', 'MotionAwareAttention'):
+        assert without_motion(vit(type=motion)) == plain
+    assert without_motion({**plain, 'neck': dict(type='EMIMNeck', in_channels=32)}) == plain
+    assert without_motion({**plain, 'neck': dict(type='TPN')}) != plain
+    assert without_motion(recognizer(arch='tiny')) == recognizer(arch='tiny', alternation='G')
 
 
 def test_a_configs_cost_is_of_its_test_view(root):

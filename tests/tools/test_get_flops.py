@@ -1,7 +1,11 @@
 def test_tool(run):
     done = run('tools/analysis_tools/get_flops.py', 'configs/emim_sthv2.py')
     assert done.returncode == 0, done.stderr
-    assert '21.42 M' in done.stdout and 'GMACs       84.9' in done.stdout
+    assert done.stdout.splitlines()[-3:] == [
+        'one view    16 x 224 x 224 (T x H x W)',
+        'parameters  21.42 M, without motion modules 21.28 M',
+        'GMACs       84.9, without motion modules 109.4',
+    ]
     wrong = (
         'tools/analysis_tools/get_flops.py',
         'configs/emim_sthv2.py',
