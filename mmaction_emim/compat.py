@@ -70,7 +70,7 @@ def register_lazily() -> None:
     from mmengine.registry import STRATEGIES  # MMAction2 has none of its own
 
     for registry_, location in (
-        (registry.MODELS, 'mmaction_emim.models'),
+        (registry.MODELS, 'mmaction_emim.models.registration'),
         (registry.DATASETS, 'mmaction_emim.datasets'),
         (registry.TRANSFORMS, 'mmaction_emim.datasets.transforms'),
         (registry.HOOKS, 'mmaction_emim.engine'),

@@ -1,17 +1,23 @@
-"""Models, registered in MMAction2's ``MODELS``; only torch is needed for ``models.motion``."""
+"""Models: ``models.motion`` on torch alone, the others on MMAction2, imported when they are named.
 
-from importlib.util import find_spec
+MMAction2's ``MODELS`` imports :mod:`.registration` when it first looks something up.
+"""
 
-if find_spec('mmaction') is not None:
-    from mmaction.registry import MODELS
+from importlib import import_module
+from typing import Any
 
-    from . import motion
-    from .backbones import EMIMUniFormer
-    from .motion import *  # noqa: F403 (what it lists)
-    from .necks import EMIMNeck
-    from .surgery import MotionBackbone
+from . import motion
+from .motion import *  # noqa: F403 (what it lists)
 
-    __all__ = ['EMIMNeck', 'EMIMUniFormer', 'MotionBackbone', *motion.__all__]
+_ON_MMACTION2 = {
+    'EMIMNeck': 'necks',
+    'EMIMUniFormer': 'backbones',
+    'MotionBackbone': 'surgery',
+}
+__all__ = [*_ON_MMACTION2, *motion.__all__]
 
-    for name in motion.__all__:
-        MODELS.register_module(module=getattr(motion, name), force=True)
+
+def __getattr__(name: str) -> Any:
+    if name not in _ON_MMACTION2:
+        raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+    return getattr(import_module(f'.{_ON_MMACTION2[name]}', __name__), name)

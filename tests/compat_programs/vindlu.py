@@ -23,7 +23,7 @@ def main(which: str) -> None:
         from mmaction.registry import MODELS
 
         if which == 'ours':
-            import mmaction_emim.models  # noqa: F401
+            import mmaction_emim.models.registration  # noqa: F401
     except Exception as error:
         print(json.dumps(dict(error=f'{type(error).__name__}: {error}')))
     else:
