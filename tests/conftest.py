@@ -1,9 +1,7 @@
-import runpy
 import subprocess
 import sys
 from collections.abc import Callable
-from contextlib import redirect_stderr, redirect_stdout
-from io import StringIO
+from functools import partial
 from pathlib import Path
 
 import av  # noqa: F401  before decord: theirs are two builds of libvpx, and the first is used
@@ -13,7 +11,10 @@ import torch
 
 from mmaction_emim.datasets.motion_shapes import CLASSES
 
+from . import in_process
+
 ROOT = Path(__file__).resolve().parents[1]
+MOTION_SHAPES = ['--train', '4', '--test', '2', '--size', '32', '--frames', '24']
 
 
 @pytest.fixture(scope='session')
@@ -34,31 +35,17 @@ def run() -> Callable[..., subprocess.CompletedProcess]:
     return run
 
 
-@pytest.fixture
-def call(monkeypatch) -> Callable[..., subprocess.CompletedProcess]:
-    """As ``run`` for a tool, but in this process: it need not import everything anew."""
-
-    def call(tool: str, *arguments: str) -> subprocess.CompletedProcess:
-        path, out, err, code = ROOT / tool, StringIO(), StringIO(), 0
-        with monkeypatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
-            patch.chdir(ROOT)
-            patch.setattr(sys, 'argv', [tool, *arguments])
-            patch.setattr(sys, 'path', [str(path.parent), *sys.path])
-            try:
-                runpy.run_path(str(path), run_name='__main__')
-            except SystemExit as stop:
-                code = stop.code or 0
-        return subprocess.CompletedProcess([tool, *arguments], code, out.getvalue(), err.getvalue())
-
-    return call
+@pytest.fixture(scope='session')
+def call() -> Callable[..., subprocess.CompletedProcess]:
+    """As ``run`` for a tool, but in this process, seconds faster."""
+    return partial(in_process.call, ROOT)
 
 
 @pytest.fixture(scope='session')
 def motion_shapes(tmp_path_factory, run) -> Path:
     """A tiny MotionShapes: real mp4 and webm clips, 4 a class to train and 2 to test."""
     out = tmp_path_factory.mktemp('data') / 'motion_shapes'
-    sizes = ['--train', '4', '--test', '2', '--size', '32', '--frames', '24']
-    done = run('tools/data/motion_shapes/generate.py', '--out', str(out), *sizes)
+    done = run('tools/data/motion_shapes/generate.py', '--out', str(out), *MOTION_SHAPES)
     assert done.returncode == 0, done.stderr
     assert len((out / 'train.txt').read_text().splitlines()) == 4 * len(CLASSES)
     return out

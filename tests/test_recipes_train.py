@@ -30,7 +30,7 @@ def small(cfg, loader):
 
 @pytest.mark.slow
 @pytest.mark.parametrize('name', ROWS)
-def test_ten_steps(run, motion_shapes, frames, tmp_path, name):
+def test_ten_steps(call, motion_shapes, frames, tmp_path, name):
     path = CONFIGS / f'{name}.py'
     cfg = Config.fromfile(path)
     counts = min(2, cfg.optim_wrapper.get('accumulative_counts', 1))
@@ -41,7 +41,7 @@ def test_ten_steps(run, motion_shapes, frames, tmp_path, name):
     if counts > 1:
         options.append(f'optim_wrapper.accumulative_counts={counts}')
     work = tmp_path / 'work'
-    done = run('tools/train.py', str(path), '--work-dir', str(work), '--cfg-options', *options)
+    done = call('tools/train.py', str(path), '--work-dir', str(work), '--cfg-options', *options)
     assert done.returncode == 0, done.stderr[-3000:]
 
     losses = re.findall(r'Epoch\(train\)\s+\[1\].* loss: ([\d.]+|nan|inf)', done.stdout)

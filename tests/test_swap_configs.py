@@ -69,7 +69,7 @@ def from_scratch(cfg):
 
 
 @pytest.fixture
-def train(run, motion_shapes, frames, tmp_path):
+def train(call, motion_shapes, frames, tmp_path):
     """Call tools/train.py on a shipped config, with data paths and sizes overridden."""
 
     def train(path, *arguments, epochs=1, work='work'):
@@ -77,7 +77,7 @@ def train(run, motion_shapes, frames, tmp_path):
         options = data_overrides(cfg, motion_shapes, frames, tmp_path, TWO_STEPS)
         options += from_scratch(cfg) + [f'train_cfg.max_epochs={epochs}']
         work = tmp_path / work
-        done = run(
+        done = call(
             'tools/train.py',
             *(str(path), '--work-dir', str(work), *arguments, '--cfg-options', *options),
         )

@@ -46,7 +46,8 @@ def test_what_is_exported_scores_alike(trained, tmp_path, suffix):
         torch.testing.assert_close(scores(CLIPS[:1]), expected[:1], rtol=1e-4, atol=1e-4)
 
 
-def test_tool(run, root, trained, tmp_path):
+@pytest.mark.parametrize('trained', ['backbone'], indirect=True)
+def test_tool(run, call, trained, tmp_path):
     cfg, checkpoint, _ = trained
     cfg.dump(tmp_path / 'cfg.py')
     shape = ['--shape', *map(str, SHAPE)]
@@ -55,7 +56,7 @@ def test_tool(run, root, trained, tmp_path):
     done = run(*arguments, str(out), *shape)
     assert done.returncode == 0, done.stderr
     assert 'differs from PyTorch by' in done.stdout and out.exists()
-    done = run(*arguments, str(tmp_path / 'model.txt'), *shape)
+    done = call(*arguments, str(tmp_path / 'model.txt'), *shape)
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].endswith('the suffix must be .pt2 or .onnx')
     assert {path.name for path in tmp_path.iterdir()} == {'cfg.py', 'model.pt2'}

@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -9,33 +10,38 @@ import numpy as np
 
 from mmaction_emim.datasets.motion_shapes import CLASSES, render_clip
 
+from ..conftest import MOTION_SHAPES
+
 TOOL = 'tools/data/motion_shapes/generate.py'
-SMALL = ['--train', '4', '--test', '1', '--size', '32', '--frames', '6']
+VIDEOS = ('.mp4', '.webm')
 
 
 def state(folder):
     return {path: path.stat().st_mtime_ns for path in folder.rglob('*.*') if path.is_file()}
 
 
-def test_writes_resumes_and_refuses(tmp_path, run):
-    out = tmp_path / 'shapes'
-    assert run(TOOL, '--out', str(out), *SMALL).returncode == 0
-    lines = (out / 'train.txt').read_text().splitlines()
+def test_writes_the_lists(motion_shapes):
+    lines = (motion_shapes / 'train.txt').read_text().splitlines()
     assert len(lines) == 4 * len(CLASSES) and lines[3] == 'train/left/000003.webm 0'
-    assert (out / 'classes.txt').read_text().split() == list(CLASSES)
-    before = {p: t for p, t in state(out).items() if p.suffix in ('.mp4', '.webm')}
+    assert (motion_shapes / 'classes.txt').read_text().split() == list(CLASSES)
+
+
+def test_resumes_and_refuses(motion_shapes, tmp_path, call):
+    out = tmp_path / 'shapes'
+    shutil.copytree(motion_shapes, out, ignore=shutil.ignore_patterns('rawframes'))
+    before = {p: t for p, t in state(out).items() if p.suffix in VIDEOS}
 
     gone = out / 'test' / 'meet' / '000000.mp4'
     gone.unlink()
     (out / 'test' / 'meet' / '000000.mp4.part').write_bytes(b'half')
-    again = run(TOOL, '--out', str(out), *SMALL)
+    again = call(TOOL, '--out', str(out), *MOTION_SHAPES)
     assert '1 clips made' in again.stdout
     after = state(out)
     assert gone in after and not list(out.rglob('*.part'))
     assert all(after[path] == time for path, time in before.items() if path != gone)
 
     kept = state(out)
-    refused = run(TOOL, '--out', str(out), *SMALL, '--seed', '1')
+    refused = call(TOOL, '--out', str(out), *MOTION_SHAPES, '--seed', '1')
     assert refused.returncode == 1
     assert 'was made with seed=0, now asked for seed=1' in refused.stderr
     assert state(out) == kept
@@ -57,19 +63,14 @@ def test_clips_decode_to_what_was_rendered(motion_shapes):
         assert 10 * np.log10(255**2 / error) > 24  # dB; 4:2:0 chroma of 32-pixel frames is coarse
 
 
-def test_the_same_pixels_whatever_fresh_memory_holds(tmp_path, root):
+def test_the_same_pixels_whatever_fresh_memory_holds(motion_shapes, tmp_path, root):
     """What encoders read and nobody wrote would differ; glibc fills it with a byte."""
-    size = ['--train', '2', '--test', '1', '--frames', '12', '--codec', 'h264', '--workers', '2']
-    pixels = []
-    for fill in ({}, {'MALLOC_PERTURB_': '85'}):
-        out = tmp_path / f'filled_{len(pixels)}'
-        command = [sys.executable, TOOL, '--out', str(out), *size]
-        subprocess.run(command, cwd=root, env={**os.environ, **fill}, check=True)
-        pixels.append({path.relative_to(out): decoded(path) for path in out.rglob('*.mp4')})
-    assert len(pixels[0]) == 3 * len(CLASSES)
-    assert pixels[0].keys() == pixels[1].keys()
-    differing = [str(k) for k in pixels[0] if not np.array_equal(pixels[0][k], pixels[1][k])]
-    assert not differing
+    command = [sys.executable, TOOL, '--out', str(tmp_path), *MOTION_SHAPES]
+    subprocess.run(command, cwd=root, env={**os.environ, 'MALLOC_PERTURB_': '85'}, check=True)
+    clips = [path.relative_to(tmp_path) for path in tmp_path.rglob('*.*') if path.suffix in VIDEOS]
+    assert len(clips) == 6 * len(CLASSES)
+    pairs = {clip: (decoded(motion_shapes / clip), decoded(tmp_path / clip)) for clip in clips}
+    assert not [str(clip) for clip, pair in pairs.items() if not np.array_equal(*pair)]
 
 
 def decoded(path):
@@ -77,6 +78,6 @@ def decoded(path):
         return np.stack([frame.to_ndarray() for frame in container.decode(video=0)])
 
 
-def test_bad_arguments(tmp_path, run):
-    done = run(TOOL, '--out', str(tmp_path / 'x'), '--size', '33')
+def test_bad_arguments(tmp_path, call):
+    done = call(TOOL, '--out', str(tmp_path / 'x'), '--size', '33')
     assert done.returncode == 2 and '--size must be even' in done.stderr

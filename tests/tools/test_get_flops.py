@@ -1,4 +1,4 @@
-def test_tool(run):
+def test_tool(run, call):
     done = run('tools/analysis_tools/get_flops.py', 'configs/emim_sthv2.py')
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-3:] == [
@@ -14,5 +14,5 @@ def test_tool(run):
         '32',
         '32',
     )
-    done = run(*wrong)
+    done = call(*wrong)
     assert done.returncode == 1 and 'T of 2 or more' in done.stderr.splitlines()[-1]

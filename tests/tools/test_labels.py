@@ -3,7 +3,7 @@ from ..official import MIRRORED
 TOOL = 'tools/data/labels.py'
 
 
-def test_flip_map_and_conversion_there_and_back(tmp_path, run):
+def test_flip_map_and_conversion_there_and_back(tmp_path, run, call):
     old, new, lines = (tmp_path / name for name in ('old.txt', 'new.txt', 'list.txt'))
     old.write_text('\n'.join(MIRRORED))
     new.write_text('\n'.join(MIRRORED[::-1]))
@@ -13,7 +13,7 @@ def test_flip_map_and_conversion_there_and_back(tmp_path, run):
 
     def convert(path, start, end):
         out = tmp_path / 'out.txt'
-        done = run(
+        done = call(
             TOOL, 'convert', str(path), '--from', str(start), '--to', str(end), '--out', str(out)
         )
         return done, out

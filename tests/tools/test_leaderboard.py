@@ -39,7 +39,7 @@ def entry(checkpoint, data, name, **options):
 
 
 @pytest.mark.slow
-def test_leaderboard_and_submission(run, motion_shapes, checkpoint, tmp_path):
+def test_leaderboard_and_submission(run, call, motion_shapes, checkpoint, tmp_path):
     runs, out, broken = tmp_path / 'runs.yml', tmp_path / 'out', tmp_path / 'broken.pth'
     broken.write_bytes(b'no weights')
     names = ('EMIM by score', 'EMIM by probability', 'broken')
@@ -69,12 +69,12 @@ def test_leaderboard_and_submission(run, motion_shapes, checkpoint, tmp_path):
     dump = out / names[0] / 'result.pkl'
     before = dump.stat().st_mtime_ns
     runs.write_text(yaml.safe_dump(entries[:1]))
-    assert run('tools/leaderboard.py', str(runs), '--out', str(out)).returncode == 0
+    assert call('tools/leaderboard.py', str(runs), '--out', str(out)).returncode == 0
     assert dump.stat().st_mtime_ns == before
-    check_submission(run, motion_shapes, dump, tmp_path)
+    check_submission(run, call, motion_shapes, dump, tmp_path)
 
 
-def check_submission(run, motion_shapes, dump, tmp_path):
+def check_submission(run, call, motion_shapes, dump, tmp_path):
     lines = (motion_shapes / 'test.txt').read_text().splitlines()
     assert [r['video_id'] for r in load_dump(dump)] == [line.split()[0] for line in lines]
     # Ids as the server's: the clips of MotionShapes are numbered by class.
@@ -88,6 +88,6 @@ def check_submission(run, motion_shapes, dump, tmp_path):
     assert done.returncode == 0, done.stderr
     assert done.stdout.endswith(f'{len(results)} clips, complete\n')
     wanted.write_text('0\n100\n')
-    done = run('tools/submission.py', 'check', str(out), *options)
+    done = call('tools/submission.py', 'check', str(out), *options)
     assert done.returncode == 1
     assert "submission.csv:2: clip '1' is not in the test list" in done.stderr.splitlines()[-1]

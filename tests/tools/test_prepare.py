@@ -35,7 +35,7 @@ def download(tmp_path):
     return write
 
 
-def test_sthv1_in_both_label_orders(download, run):
+def test_sthv1_in_both_label_orders(download, run, call):
     folder, out = download('sthv1')
     done = prepare(run, 'sthv1', folder, out)
     assert done.returncode == 0, done.stderr
@@ -44,19 +44,19 @@ def test_sthv1_in_both_label_orders(download, run):
     lines = (out / 'sthv1_train_list_rawframes.txt').read_text().splitlines()
     assert lines[0] == f'1 {FRAMES} {names.index(MIRRORED[1])}' and len(lines) == 8
     assert len(list((out / 'rawframes' / '14').iterdir())) == FRAMES
-    assert prepare(run, 'sthv1', folder, out, '--label-order', 'alphabetical').returncode == 0
+    assert prepare(call, 'sthv1', folder, out, '--label-order', 'alphabetical').returncode == 0
     assert (out / 'label_map.txt').read_text().splitlines() == sorted(names)
     lines = (out / 'sthv1_train_list_rawframes.txt').read_text().splitlines()
     assert lines[0] == f'1 {FRAMES} {sorted(names).index(MIRRORED[1])}'
 
 
-def test_sthv2_reports_every_bad_clip_and_a_second_run_mends_it(download, run):
+def test_sthv2_reports_every_bad_clip_and_a_second_run_mends_it(download, run, call):
     folder, out = download('sthv2')
     labels = folder / 'labels'
     train = json.loads((labels / 'train.json').read_text())
     train += [train[0], dict(train[1], id='99'), dict(train[1], id='9')]
     (labels / 'train.json').write_text(json.dumps(train))
-    assert prepare(run, 'sthv2', folder, out).returncode == 3
+    assert prepare(call, 'sthv2', folder, out).returncode == 3
 
     videos = out / 'videos'
     good = (videos / '2.webm').read_bytes()
@@ -89,9 +89,9 @@ def test_sthv2_reports_every_bad_clip_and_a_second_run_mends_it(download, run):
 
 
 @pytest.mark.slow
-def test_published_counts(download, run):
+def test_published_counts(download, run, call):
     folder, out = download('diving48')
-    done = run('tools/data/diving48/prepare.py', str(folder), str(out), '--workers', '2')
+    done = call('tools/data/diving48/prepare.py', str(folder), str(out), '--workers', '2')
     assert done.returncode == 3
     assert 'published are 15,027: the official file is another one' in done.stdout
     done = prepare(run, 'diving48', folder, out)
@@ -103,7 +103,7 @@ def test_published_counts(download, run):
 
 
 @pytest.mark.slow
-def test_kinetics(download, run):
+def test_kinetics(download, run, call):
     folder, out = download('kinetics')
     done = prepare(run, 'kinetics', folder, out)
     assert done.returncode == 0, done.stderr
@@ -112,14 +112,14 @@ def test_kinetics(download, run):
     assert 'same content' in (out / 'report.tsv').read_text()
     gone = out / 'videos_val' / 'val_00001_000001_000011.mp4'
     gone.unlink()
-    assert prepare(run, 'kinetics', folder, out).returncode == 3
+    assert prepare(call, 'kinetics', folder, out).returncode == 3
     assert len((out / 'kinetics400_val_list_videos.txt').read_text().splitlines()) == 3
 
 
-def test_one_clear_sentence(download, run):
+def test_one_clear_sentence(download, call):
     folder, out = download('sthv2')
     (folder / 'labels' / 'train.json').write_text('[\n{"id": "1", "template": "Nothing"}]')
-    done = prepare(run, 'sthv2', folder, out)
+    done = prepare(call, 'sthv2', folder, out)
     assert done.returncode == 1
     last = done.stderr.strip().splitlines()[-1]
     assert last == (

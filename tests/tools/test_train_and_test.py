@@ -53,9 +53,9 @@ def weights(work, epoch=1):
     return torch.load(work / f'epoch_{epoch}.pth', weights_only=True)['state_dict']
 
 
-def test_same_seed_same_weights(trained, run, motion_shapes, tmp_path):
+def test_same_seed_same_weights(trained, call, motion_shapes, tmp_path):
     arguments = [CONFIG, '--work-dir', str(tmp_path), '--seed', '3', *overrides(motion_shapes)]
-    assert run('tools/train.py', *arguments).returncode == 0
+    assert call('tools/train.py', *arguments).returncode == 0
     ours, again = weights(trained), weights(tmp_path)
     assert all(torch.equal(ours[name], again[name]) for name in ours)
 
@@ -190,7 +190,6 @@ def test_two_processes_train(run, motion_shapes, tmp_path, amp):
     assert all(x.isfinite().all() for x in checkpoint['state_dict'].values())
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     'wrong, sentence',
     [
@@ -207,7 +206,7 @@ def test_two_processes_train(run, motion_shapes, tmp_path, amp):
         ),
     ],
 )
-def test_one_clear_sentence_and_nothing_overwritten(trained, run, motion_shapes, wrong, sentence):
+def test_one_clear_sentence_and_nothing_overwritten(trained, call, motion_shapes, wrong, sentence):
     (motion_shapes / 'bad.mp4').write_bytes(b'not a video')
     (motion_shapes / 'bad_clip.txt').write_text('bad.mp4 0\n' * 16)
     (motion_shapes / 'bad_label.txt').write_text('test/left/000000.mp4 12\n')
@@ -217,7 +216,7 @@ def test_one_clear_sentence_and_nothing_overwritten(trained, run, motion_shapes,
 
     files = {p: time for p, time in kept().items() if p.is_file()}
     arguments = [CONFIG, '--work-dir', str(trained), *overrides(motion_shapes), wrong]
-    done = run('tools/train.py', *arguments)
+    done = call('tools/train.py', *arguments)
     assert done.returncode == 1
     last = done.stderr.strip().splitlines()[-1]
     assert last.startswith('error: ') and sentence in last, last
