@@ -1,5 +1,6 @@
 """MMAction2's video and raw-frame datasets that check their list and survive clips that fail."""
 
+import copy
 import os.path as osp
 import random
 import re
@@ -33,13 +34,11 @@ class CheckedDatasetMixin:
         num_repeats: Every clip is decoded once and augmented this many times: an item is a list.
             Needs ``collate_fn=dict(type='repeat_pseudo_collate')``. Training only. Default 1.
         left_right: Labels say left or right, so that a ``Flip`` needs its ``flip_label_map``.
-            Default False.
+            Default False. The map is of single labels: with ``multi_class`` no ``Flip`` is taken.
 
     Attributes:
         failed: bool tensor (clips,), shared with the workers: which clips failed so far.
     """
-
-    columns: tuple[str, ...]  # of a line; the last is the label
 
     def __init__(
         self,
@@ -60,10 +59,16 @@ class CheckedDatasetMixin:
         self.num_repeats = num_repeats
         self._epoch_seed = torch.full((1,), -1).share_memory_()  # workers see it change
         super().__init__(*args, **kwargs)
+        flips = [step for step in self.pipeline.transforms if getattr(step, 'flip_ratio', 0)]
         if num_repeats > 1 and self.test_mode:
             raise ValueError(f'{name}: num_repeats is for training, got {num_repeats} in test mode')
-        for step in self.pipeline.transforms if left_right else ():
-            if getattr(step, 'flip_ratio', 0) and not step.flip_label_map:
+        if self.multi_class and any(left_right or step.flip_label_map for step in flips):
+            raise ValueError(
+                f'{name}: Flip changes single labels only, not those of multi_class=True, and the '
+                f'labels of {self.ann_file} say left and right; remove Flip'
+            )
+        for step in flips if left_right else ():
+            if not step.flip_label_map:
                 raise ValueError(
                     f'{name}: the labels of {self.ann_file} say left and right, so Flip needs a '
                     'flip_label_map; configs/_base_/datasets/sthv1.py and sthv2.py hold theirs'
@@ -74,7 +79,25 @@ class CheckedDatasetMixin:
         if not hasattr(self, 'failed'):
             self.failed = torch.zeros(len(self), dtype=torch.bool).share_memory_()
 
-    def _read_list(self, delimiter: str) -> list[dict]:
+    def __deepcopy__(self, memo: dict) -> 'CheckedDatasetMixin':
+        """MMEngine copies a dataset that it is given built; a copy shares with its workers too."""
+        copied = memo[id(self)] = object.__new__(type(self))
+        copied.__dict__.update(copy.deepcopy(self.__dict__, memo))
+        for name in {'failed', '_epoch_seed'} & vars(copied).keys():
+            vars(copied)[name].share_memory_()
+        return copied
+
+    def _read_list(self, columns: tuple[str, ...], delimiter: str | None) -> list[dict]:
+        """The rows of ``ann_file``; the last column is the label, with ``multi_class`` a list.
+
+        Args:
+            columns: Names of a line's values.
+            delimiter: Between them. None: any white space.
+        """
+        if self.multi_class and not self.num_classes:
+            raise ValueError(
+                f'{type(self).__name__}: multi_class=True needs num_classes, got {self.num_classes}'
+            )
         if not exists(self.ann_file):
             raise FileNotFoundError(
                 f'{self.ann_file}: no such annotation list (ann_file of {type(self).__name__}); '
@@ -88,32 +111,38 @@ class CheckedDatasetMixin:
             except UnicodeDecodeError as error:
                 raise ValueError(f'{where}: expected UTF-8 text, got {line!r}') from error
             if line:
-                # From the right, since a path may hold the delimiter.
-                values = line.rsplit(delimiter, len(self.columns) - 1)
-                rows.append(self._parse(values, where, delimiter))
+                if self.multi_class:
+                    values = line.split(delimiter)
+                else:  # from the right, since a path may hold the delimiter
+                    values = line.rsplit(delimiter, len(columns) - 1)
+                rows.append(self._parse(values, columns, where, delimiter or ' '))
         if not rows:
             raise ValueError(f'{self.ann_file}: the annotation list holds no clip')
         return rows
 
-    def _parse(self, values: list[str], where: str, delimiter: str) -> dict:
-        if len(values) != len(self.columns) or not values[0].strip():
-            expected = delimiter.join(self.columns)
+    def _parse(
+        self, values: list[str], columns: tuple[str, ...], where: str, delimiter: str
+    ) -> dict:
+        if len(values) < len(columns) or not values[0].strip():
+            expected = delimiter.join([*columns, 'label ...'] if self.multi_class else columns)
             raise ValueError(f'{where}: expected {expected!r}, got {delimiter.join(values)!r}')
-        row = {self.columns[0]: values[0].strip()}
-        for name, value in zip(self.columns[1:], values[1:], strict=True):
+        numbers, labels = [], []
+        for i, value in enumerate(values[1:], start=1):
+            name = columns[min(i, len(columns) - 1)]
             if not re.fullmatch(r'-?[0-9]+', value.strip()):
                 raise ValueError(f'{where}: {name} must be an integer, got {value!r}')
-            row[name] = int(value)
-        if row.get('total_frames', 0) < 0:
-            frames = row['total_frames']
-            raise ValueError(f'{where}: total_frames must be an integer of 0 or more, got {frames}')
-        if row['label'] < 0 or (self.num_classes and row['label'] >= self.num_classes):
-            most = f'to {self.num_classes - 1} (num_classes={self.num_classes})'
-            raise ValueError(
-                f'{where}: label must be 0 {most if self.num_classes else "or more"}, '
-                f'got {row["label"]}'
-            )
-        return row
+            if name != 'label' and int(value) < 0:
+                raise ValueError(f'{where}: {name} must be an integer of 0 or more, got {value}')
+            (labels if name == 'label' else numbers).append(int(value))
+        for label in labels:
+            if label < 0 or (self.num_classes and label >= self.num_classes):
+                most = f'to {self.num_classes - 1} (num_classes={self.num_classes})'
+                raise ValueError(
+                    f'{where}: label must be 0 {most if self.num_classes else "or more"}, '
+                    f'got {label}'
+                )
+        row = dict(zip(columns, [values[0].strip(), *numbers], strict=False))
+        return {**row, 'label': labels if self.multi_class else labels[0]}
 
     def path(self, idx: int) -> str:
         """Path of the clip, as the list and ``data_prefix`` give it."""
@@ -209,20 +238,17 @@ class CheckedVideoDataset(CheckedDatasetMixin, VideoDataset):
     """:class:`mmaction.datasets.VideoDataset` with its list checked; survives clips that fail.
 
     Takes the same arguments, ``max_failed_share``, ``num_repeats`` and ``left_right``: see
-    :class:`.CheckedDatasetMixin`. A path may hold spaces. With ``num_classes`` every label must be
-    below it.
+    :class:`.CheckedDatasetMixin`. A path may hold spaces, but not with ``multi_class``. With
+    ``num_classes`` every label must be below it.
 
     Raises:
         FileNotFoundError: ``ann_file`` does not exist.
-        ValueError: A line is not ``filename label``; the message gives file and line.
+        ValueError: A line is not ``filename label``, with ``multi_class`` ``filename label ...``;
+            the message gives file and line.
     """
 
-    columns = ('filename', 'label')
-
     def load_data_list(self) -> list[dict]:
-        if self.multi_class:
-            return super().load_data_list()
-        rows = self._read_list(self.delimiter)
+        rows = self._read_list(('filename', 'label'), self.delimiter)
         for row in rows:
             row['video_id'] = row['filename']
             row['filename'] = osp.join(self.data_prefix['video'] or '', row['filename'])
@@ -234,20 +260,19 @@ class CheckedRawframeDataset(CheckedDatasetMixin, RawframeDataset):
     """:class:`mmaction.datasets.RawframeDataset` with its list checked; survives clips that fail.
 
     Takes the same arguments, ``max_failed_share``, ``num_repeats`` and ``left_right``: see
-    :class:`.CheckedDatasetMixin`. With ``num_classes`` every label must be below it.
+    :class:`.CheckedDatasetMixin`. A path may hold spaces, but not with ``multi_class``. With
+    ``num_classes`` every label must be below it.
 
     Raises:
         FileNotFoundError: ``ann_file`` does not exist.
-        ValueError: A line is not ``frame_dir total_frames label``; the message gives file and
-            line.
+        ValueError: A line is not ``frame_dir total_frames label``, with ``with_offset``
+            ``frame_dir offset total_frames label``, with ``multi_class`` ``label ...`` at its end;
+            the message gives file and line.
     """
 
-    columns = ('frame_dir', 'total_frames', 'label')
-
     def load_data_list(self) -> list[dict]:
-        if self.multi_class or self.with_offset:
-            return super().load_data_list()
-        rows = self._read_list(' ')
+        offset = ('offset',) if self.with_offset else ()
+        rows = self._read_list(('frame_dir', *offset, 'total_frames', 'label'), None)
         for row in rows:
             row['video_id'] = row['frame_dir']
             row['frame_dir'] = osp.join(self.data_prefix['img'] or '', row['frame_dir'])

@@ -9,12 +9,15 @@ from mmaction.registry import METRICS
 
 
 def failed_as_wrong(data_samples: Sequence[dict]) -> list[dict]:
-    """The samples; in those marked ``failed`` the true class has the lowest score, ``-inf``."""
+    """The samples; in those marked ``failed`` the true class, or each, has the lowest score."""
     out = []
     for sample in data_samples:
         if sample.get('failed'):
-            score = sample['pred_score'].clone()
-            score[sample['gt_label']] = -torch.inf
+            score, true = sample['pred_score'].clone(), sample['gt_label']
+            if true.numel() == 1:
+                score[true] = -torch.inf
+            else:  # one-hot, for average precision, which subtracts scores
+                score[true.bool()] = torch.finfo(score.dtype).min
             sample = {**sample, 'pred_score': score}
         out.append(sample)
     return out

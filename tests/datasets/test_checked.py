@@ -1,9 +1,13 @@
 import re
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
+import torch
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from mmaction.datasets import RawframeDataset, VideoDataset
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
@@ -88,29 +92,143 @@ def test_raw_frames(tmp_path):
         CheckedRawframeDataset('list.txt', [], data_root=str(tmp_path))
 
 
+def raw_frames(tmp_path, text, **options):
+    init_default_scope('mmaction')
+    (tmp_path / 'list.txt').write_text(text)
+    options = dict(pipeline=[], num_classes=8, data_root=str(tmp_path)) | options
+    return CheckedRawframeDataset('list.txt', **options)
+
+
+@pytest.mark.parametrize(
+    'cls, text, options',
+    [
+        (RawframeDataset, '7 30 2\nsome/8  40\t1\n', {}),
+        (RawframeDataset, '7 30 2 4 6\n8 40 1\n', dict(multi_class=True)),
+        (RawframeDataset, '7 12 163 3\n8 0 122 4\n', dict(with_offset=True)),
+        (RawframeDataset, '7 12 163 3 5\n8 0 122 4\n', dict(with_offset=True, multi_class=True)),
+        (VideoDataset, 'a.mp4 2\nb.mp4 1\n', {}),
+        (VideoDataset, 'a.mp4 2 4 6\nb.mp4 1\n', dict(multi_class=True)),
+        (VideoDataset, 'a b.mp4,2,4\nb.mp4,1\n', dict(multi_class=True, delimiter=',')),
+    ],
+)
+def test_reads_upstreams_lists_as_upstream_does(tmp_path, cls, text, options):
+    init_default_scope('mmaction')
+    (tmp_path / 'list.txt').write_text(text)
+    options = dict(pipeline=[], num_classes=8, data_root=str(tmp_path)) | options
+    upstream = cls('list.txt', **options)
+    ours = (CheckedVideoDataset if cls is VideoDataset else CheckedRawframeDataset)(
+        'list.txt', **options
+    )
+    assert len(ours) == len(upstream) == 2
+    for mine, row in zip(ours, upstream, strict=True):
+        assert mine.pop('video_id') in text
+        label = row.pop('label')
+        assert torch.equal(torch.as_tensor(mine.pop('label')), torch.as_tensor(label))
+        assert mine == row
+
+
+@pytest.mark.parametrize(
+    'text, message',
+    [
+        ('a.mp4\n', r"list.txt:1: expected 'filename label label ...', got 'a.mp4'"),
+        ('a.mp4 1 2\nb.mp4 1 x\n', r"list.txt:2: label must be an integer, got 'x'"),
+        ('my a.mp4 1\n', r"list.txt:1: label must be an integer, got 'a.mp4'"),
+        ('a.mp4 1 3\n', r'list.txt:1: label must be 0 to 2 \(num_classes=3\), got 3'),
+        ('a.mp4 -1\n', r'list.txt:1: label must be 0 to 2 \(num_classes=3\), got -1'),
+    ],
+)
+def test_refuses_a_broken_list_of_several_labels(tmp_path, text, message):
+    with pytest.raises(ValueError, match=message):
+        videos(tmp_path, text, multi_class=True)
+
+
+def test_several_labels_need_the_number_of_classes(tmp_path):
+    with pytest.raises(ValueError, match='multi_class=True needs num_classes, got None'):
+        videos(tmp_path, 'a.mp4 1 2\n', multi_class=True, num_classes=None)
+
+
+@pytest.mark.parametrize(
+    'text, message',
+    [
+        ('7 30 2\n', r"list.txt:1: expected 'frame_dir offset total_frames label', got '7 30 2'"),
+        ('7 0 30 2\n8 -1 30 2\n', 'list.txt:2: offset must be an integer of 0 or more, got -1'),
+        ('7 0 -30 2\n', 'list.txt:1: total_frames must be an integer of 0 or more, got -30'),
+        ('7 zero 30 2\n', "list.txt:1: offset must be an integer, got 'zero'"),
+    ],
+)
+def test_refuses_a_broken_list_with_offsets(tmp_path, text, message):
+    with pytest.raises(ValueError, match=message):
+        raw_frames(tmp_path, text, with_offset=True)
+
+
+@pytest.mark.parametrize(
+    'options', [dict(left_right=True), dict(pipeline=[dict(type='Flip', flip_label_map={0: 1})])]
+)
+def test_several_labels_cannot_be_mirrored(tmp_path, options):
+    options = dict(pipeline=[dict(type='Flip')]) | options
+    with pytest.raises(ValueError, match='Flip changes single labels only.*list.txt'):
+        videos(tmp_path, 'a.mp4 1 2\n', multi_class=True, **options)
+    plain = [dict(type='Flip')]  # classes that look the same in a mirror
+    assert len(videos(tmp_path, 'a.mp4 1 2\n', multi_class=True, pipeline=plain)) == 1
+
+
+def test_offsets_are_decoded_from(frames):
+    """A clip that starts at a long video's third frame is that frame on."""
+    init_default_scope('mmaction')
+    name, count, label = frames.read_text().splitlines()[0].split()
+    root = frames.parent / 'rawframes'
+    pipeline = [
+        dict(type='SampleFrames', clip_len=2, test_mode=True),
+        dict(type='CheckedRawFrameDecode'),
+    ]
+    options = dict(data_prefix=dict(img=str(root)), filename_tmpl='{:05}.jpg', pipeline=pipeline)
+    whole = frames.parent / 'whole.txt'
+    whole.write_text(f'{name} 2 {label}\n')
+    part = frames.parent / 'part.txt'
+    part.write_text(f'{name} 2 2 {label}\n')
+    first = CheckedRawframeDataset(str(whole), **options)[0]
+    third = CheckedRawframeDataset(str(part), with_offset=True, **options)[0]
+    assert third['offset'] == 2
+    for shift, clip in ((0, first), (2, third)):
+        for i, img in enumerate(clip['imgs'], start=1):
+            expected = cv2.imread(str(root / name / f'{i + shift:05}.jpg'))[..., ::-1]
+            assert np.array_equal(img, expected)
+
+
 @settings(
     max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(
     st.text(st.characters(exclude_categories=['Cs']), max_size=60),
-    st.sampled_from([CheckedVideoDataset, CheckedRawframeDataset]),
+    st.sampled_from(
+        [
+            (CheckedVideoDataset, {}),
+            (CheckedVideoDataset, dict(multi_class=True)),
+            (CheckedRawframeDataset, {}),
+            (CheckedRawframeDataset, dict(multi_class=True, with_offset=True)),
+        ]
+    ),
 )
-@example('a.mp4 1\nb.mp4 \x00 0\n', CheckedVideoDataset)
-@example('a.mp4 ٣\n', CheckedVideoDataset)
-@example('clip 1_0 2\n', CheckedRawframeDataset)
-@example('clip -3 2\n', CheckedRawframeDataset)
-def test_any_list_is_read_or_refused_with_its_line(tmp_path, text, cls):
+@example('a.mp4 1\nb.mp4 \x00 0\n', (CheckedVideoDataset, {}))
+@example('a.mp4 ٣\n', (CheckedVideoDataset, {}))
+@example('clip 1_0 2\n', (CheckedRawframeDataset, {}))
+@example('clip -3 2\n', (CheckedRawframeDataset, {}))
+def test_any_list_is_read_or_refused_with_its_line(tmp_path, text, kind):
     init_default_scope('mmaction')
     path = tmp_path / 'list.txt'
     path.write_bytes(text.encode())
     where = re.escape(str(path))
+    cls, options = kind
+    options = dict(data_root=str(tmp_path), num_classes=3) | options
     try:
-        rows = cls('list.txt', [], data_root=str(tmp_path), num_classes=3).load_data_list()
+        rows = cls('list.txt', [], **options).load_data_list()
     except ValueError as error:
-        refused = rf'{where}:\d+: (expected|label|total_frames) .*got .*|{where}: .* no clip'
+        columns = 'expected|label|offset|total_frames'
+        refused = rf'{where}:\d+: ({columns}) .*got .*|{where}: .* no clip'
         assert re.fullmatch(refused, str(error), re.DOTALL), error
     else:
-        assert rows and all(row['label'] in range(3) for row in rows)
+        labels = [row['label'] if 'multi_class' in options else [row['label']] for row in rows]
+        assert rows and all(row and set(row) <= {0, 1, 2} for row in labels)
         assert all(row.get('total_frames', 0) >= 0 for row in rows)
 
 

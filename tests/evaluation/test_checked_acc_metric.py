@@ -36,3 +36,23 @@ def test_scores_and_samples_are_left_as_they_are():
     metric.process(None, data)
     assert torch.equal(data[0]['pred_score'], torch.eye(5)[0])
     assert [result['failed'] for result in metric.results[:2]] == [True, False]
+
+
+def test_a_failed_clip_of_several_labels_lacks_them_all():
+    init_default_scope('mmaction')
+    told = {}
+    for failed in (False, True):
+        data = [
+            dict(
+                pred_score=torch.eye(5)[i % 5] + torch.eye(5)[(i + 1) % 5],
+                gt_label=torch.eye(5)[i % 5] + torch.eye(5)[(i + 1) % 5],  # as multi_class gives it
+                failed=failed and i < 2,
+            )
+            for i in range(10)
+        ]
+        evaluator = Evaluator(dict(type='CheckedAccMetric', metric_list='mean_average_precision'))
+        evaluator.process(data, None)
+        told[failed] = evaluator.evaluate(len(data))
+    assert told[False]['acc/mean_average_precision'] == 1.0
+    assert told[True]['acc/mean_average_precision'] < 0.95
+    assert told[True]['acc/failed_clips'] == 2
