@@ -10,7 +10,7 @@ from mmengine.runner import Runner
 class ThroughputHook(Hook):
     """Logs ``clips_per_s``, from the time that MMEngine measured between two iterations."""
 
-    priority = 'LOW'  # after IterTimerHook
+    priority = 55  # after IterTimerHook and before LoggerHook
 
     def after_train_iter(
         self,
