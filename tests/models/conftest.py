@@ -149,6 +149,8 @@ def swapped() -> Callable[..., nn.Module]:
         torch.manual_seed(1)
         backbone, _, inserting = ZOO[family]
         arguments = {**(inserting if mode == 'insert' else {}), **overrides}
+        if mode == 'replace':
+            arguments.pop('zero_init', None)  # of inserted modules only
         cfg = dict(type='MotionBackbone', backbone=dict(type=family, **backbone), mode=mode)
         return evaluating(MODELS.build({**cfg, 'motion': MOTION[motion], **arguments}))
 

@@ -83,6 +83,10 @@ class EMIMBlock(BaseModule):
 class EMIMUniFormer(UniFormer):
     """UniFormer with explicit motion information mining.
 
+    LayerNorms of stages 3 and 4 have the authors' eps of 1e-6; MMAction2's UniFormer has 1e-5. So
+    ``EMIMUniFormer(alternation='G', temporal_stride=2)`` with the weights of ``UniFormer`` differs
+    from it by 1e-5 to 2e-4 in float32.
+
     Args:
         arch: Sizes of the network: ``'small'`` and ``'base'`` are the paper's, ``'tiny'`` is for
             small frames on a CPU. Defaults to ``'small'``.
@@ -92,7 +96,8 @@ class EMIMUniFormer(UniFormer):
             ``arch``.
         alternation: Which blocks of stages 3 and 4 are local, i.e. EMIM (``L``), and which keep
             global space-time attention (``G``). The string repeats along a stage; a list of two
-            gives each stage its own. ``'G'`` is plain UniFormer. Defaults to ``'LG'``, the paper's.
+            gives each stage its own. ``'G'`` is plain UniFormer, whose layers read none of the
+            next three arguments. Defaults to ``'LG'``, the paper's.
         window: Side of EMIM's window in tokens, odd; a list of two for stages 3 and 4.
             Defaults to 7.
         out_of_frame: ``'pad'`` or ``'mask'``, see :class:`.EMIMAttention`. Defaults to ``'pad'``.
@@ -108,10 +113,11 @@ class EMIMUniFormer(UniFormer):
         pretrained2d: As UniFormer's, but False by default: with True and no ``pretrained``
             upstream skips ``init_cfg``.
         **kwargs: UniFormer's other arguments (``drop_path_rate``, ``init_cfg``…).
+            ``attn_drop_rate`` reaches global attention only.
 
     Raises:
         TypeError: An argument is unknown.
-        ValueError: An argument is not as above.
+        ValueError: An argument is not as above or has no effect.
     """
 
     def __init__(
@@ -121,9 +127,9 @@ class EMIMUniFormer(UniFormer):
         embed_dim: Sequence[int] | None = None,
         head_dim: int | None = None,
         alternation: str | Sequence[str] = 'LG',
-        window: int | Sequence[int] = 7,
-        out_of_frame: str = 'pad',
-        match_init: bool = False,
+        window: int | Sequence[int] | None = None,
+        out_of_frame: str | None = None,
+        match_init: bool | None = None,
         temporal_stride: int = 1,
         spatial_stride: int = 4,
         channels_last: bool = False,
@@ -170,7 +176,7 @@ class EMIMUniFormer(UniFormer):
 
         stages = (self.blocks3, self.blocks4)
         alternations = _per_stage('alternation', alternation, str)
-        windows = _per_stage('window', window, int)
+        windows = _per_stage('window', 7 if window is None else window, int)
         for stage, pattern, stage_window in zip(stages, alternations, windows, strict=True):
             if not pattern or set(pattern) - {'L', 'G'}:
                 raise ValueError(
@@ -185,16 +191,36 @@ class EMIMUniFormer(UniFormer):
                         stage_window,
                         qkv_bias=block.attn.qkv.bias is not None,
                         proj_drop=block.attn.proj_drop.p,
-                        out_of_frame=out_of_frame,
-                        match_init=match_init,
+                        out_of_frame='pad' if out_of_frame is None else out_of_frame,
+                        match_init=bool(match_init),
                     )
                     stage[i] = EMIMBlock(block, attn)
                 else:
                     block.attn = GlobalAttention(block.attn)
+        given = dict(window=window, out_of_frame=out_of_frame, match_init=match_init)
+        _refuse_idle(self, {**kwargs, **given})
         _recompute(self, with_cp)
         self.register_load_state_dict_pre_hook(adapt_to_backbone)
         if channels_last:
             self.to(memory_format=torch.channels_last_3d)
+
+
+def _refuse_idle(backbone: UniFormer, options: dict[str, Any]) -> None:
+    """Refuse options that no attention of the network reads."""
+    kinds = {type(block.attn) for stage in (backbone.blocks3, backbone.blocks4) for block in stage}
+    idle = {}
+    if EMIMAttention in kinds:
+        idle['qk_scale'] = 'EMIM scales its queries by head_dim ** -0.5'
+    else:
+        idle = dict.fromkeys(('window', 'out_of_frame', 'match_init'), 'no layer is EMIM')
+    if GlobalAttention not in kinds:
+        idle['attn_drop_rate'] = 'no layer is global attention'
+    for name, reason in idle.items():
+        if options.get(name):
+            raise ValueError(
+                f'EMIMUniFormer: {name}={options[name]!r} has no effect, since {reason}; '
+                'leave it out'
+            )
 
 
 def _recompute(backbone: UniFormer, stages: Sequence[int]) -> None:

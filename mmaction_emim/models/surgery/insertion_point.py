@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from .layouts import Layout
+from .layouts import Layout, LayoutAdapter
 
 
 @dataclass
@@ -43,7 +43,41 @@ class InsertionPoint:
         return '.'.join(parts[:last_index])
 
 
-def set_submodule(backbone: nn.Module, name: str, module: nn.Module) -> None:
+def replace_in_layout(
+    attention: str, layout: Layout, output: str = 'tensor'
+) -> Callable[[nn.Module, nn.Module], None]:
+    """An :attr:`InsertionPoint.replace` for attention that is called with tokens of a layout.
+
+    Args:
+        attention: Its dotted name.
+        layout: The layout of its input.
+        output: What it returns, see :class:`.LayoutAdapter`.
+    """
+
+    def replace(backbone: nn.Module, module: nn.Module) -> None:
+        LayoutAdapter(layout, output).attach(module)
+        _set_submodule(backbone, attention, module)
+
+    return replace
+
+
+def replace_block(
+    name: str, block_type: Callable[[nn.Module, nn.Module], nn.Module]
+) -> Callable[[nn.Module, nn.Module], None]:
+    """An :attr:`InsertionPoint.replace` for attention whose block has to change with it.
+
+    Args:
+        name: The block's dotted name.
+        block_type: Makes the new block of the old one and the motion module.
+    """
+
+    def replace(backbone: nn.Module, module: nn.Module) -> None:
+        _set_submodule(backbone, name, block_type(backbone.get_submodule(name), module))
+
+    return replace
+
+
+def _set_submodule(backbone: nn.Module, name: str, module: nn.Module) -> None:
     """Put ``module`` where ``name`` is."""
     parent, _, child = name.rpartition('.')
     setattr(backbone.get_submodule(parent), child, module)

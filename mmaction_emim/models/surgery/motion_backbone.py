@@ -1,7 +1,6 @@
 """``MotionBackbone``: any backbone of MMAction2 with motion modules in it, by config."""
 
 from collections.abc import Mapping, Sequence
-from fnmatch import fnmatchcase
 
 from mmaction.registry import MODELS
 from mmengine.logging import print_log
@@ -16,6 +15,7 @@ from . import cnn, mvit, swin, timesformer, uniformer, uniformerv2, vision_trans
 from .insertion import insert
 from .insertion_point import InsertionPoint
 from .motion_module import build_motion, module_name
+from .selection import select
 
 FAMILIES = (uniformer, uniformerv2, timesformer, swin, mvit, vision_transformer, cnn)
 MODES = ('replace', 'insert')
@@ -28,9 +28,9 @@ def MotionBackbone(  # noqa: N802 (a config's type: it stands where a class stan
     mode: str = 'replace',
     layers: str | Sequence[str] | None = None,
     stages: Sequence[int] | None = None,
-    alternation: str = 'LG',
-    zero_init: bool = True,
-    before: str = 'conv1',
+    alternation: str | None = None,
+    zero_init: bool | None = None,
+    before: str | None = None,
     num_segments: int | None = None,
 ) -> nn.Module:
     """Build a backbone and put motion modules in it.
@@ -52,36 +52,41 @@ def MotionBackbone(  # noqa: N802 (a config's type: it stands where a class stan
             (default) leaves it to ``stages`` and ``alternation``.
         stages: Stages of the backbone, from 1. Defaults to all.
         alternation: Which layers of a stage get a module (``L``) and which stay as they are
-            (``G``); repeats along the stage. Layers that cannot serve are not counted. Defaults to
-            ``'LG'``, every other one, EMIM's.
+            (``G``); repeats along the stage. Layers that cannot serve are not counted. Not beside
+            ``layers``. Defaults to ``'LG'``, every other one, EMIM's.
         zero_init: Whether inserted modules start as the identity: the network computes at first
-            what it computed without them. Defaults to True.
-        before: Which convolution of a residual block a module is inserted before. ``'conv1'``
-            (default) is M2A's; ``'conv2'`` has a quarter of the channels in bottlenecks, which
-            makes EMIM about 16 times cheaper.
-        num_segments: Frames T of a clip; needed for ResNet (TSN) only.
+            what it computed without them. With ``mode='insert'`` only. Defaults to True.
+        before: Which convolution of a residual block a module is inserted before; convolutional
+            networks only. ``'conv1'`` (default) is M2A's; ``'conv2'`` has a quarter of the channels
+            in bottlenecks, which makes EMIM about 16 times cheaper.
+        num_segments: Frames T of a clip, for networks on single frames that do not know it: ResNet
+            (TSN) and MobileNetV2.
 
     Returns:
         The backbone.
 
     Raises:
         ValueError: The backbone is of no family known here, nothing matches, a layer cannot serve,
-            or an argument is not as above.
+            an argument is not as above or has no effect.
     """
     if not isinstance(motion, Mapping) or 'type' not in motion:
         raise ValueError(f'MotionBackbone: motion must be a dict with a type, got {motion!r}')
     if mode not in MODES:
         raise ValueError(f'MotionBackbone: mode: got {mode!r}; accepted are {MODES}')
+    if mode == 'replace':
+        _refuse("with mode='replace'", zero_init=zero_init)
+    if layers is not None:
+        _refuse('beside layers', alternation=alternation)
     built = MODELS.build(backbone)
     points = _insertion_points(built, num_segments, before)
     if mode == 'replace':
         _check_replaceable(built, points)
-    chosen = _choose(points, mode, layers, stages, alternation)
+    chosen = select(points, mode, layers, stages, 'LG' if alternation is None else alternation)
     rows, replaced = [], []
     for point in chosen:
         parameters = sum(p.numel() for p in built.parameters())
         if mode == 'insert':
-            insert(built, point, build_motion(motion, point), zero_init)
+            insert(built, point, build_motion(motion, point), zero_init is not False)
         else:
             attention = built.get_submodule(point.attention)
             module = build_motion(motion, point, attention)
@@ -97,18 +102,29 @@ def MotionBackbone(  # noqa: N802 (a config's type: it stands where a class stan
 
 
 def _insertion_points(
-    backbone: nn.Module, num_segments: int | None, before: str
+    backbone: nn.Module, num_segments: int | None, before: str | None
 ) -> list[InsertionPoint]:
+    name = type(backbone).__name__
     for family in FAMILIES:
-        if isinstance(backbone, family.BACKBONES):
-            return family.insertion_points(
-                backbone, *([num_segments, before] if family is cnn else [])
-            )
+        if not isinstance(backbone, family.BACKBONES):
+            continue
+        if family is cnn:
+            return cnn.insertion_points(backbone, num_segments, before)
+        _refuse(f'in {name}, which has no residual blocks of convolutions', before=before)
+        _refuse(f'in {name}, which knows the frames of a clip', num_segments=num_segments)
+        return family.insertion_points(backbone)
     known = ', '.join(cls.__name__ for family in FAMILIES for cls in family.BACKBONES)
     raise ValueError(
-        f'MotionBackbone: {type(backbone).__name__} is not supported; supported are {known} '
-        'and what derives from them'
+        f'MotionBackbone: {name} is not supported; supported are {known} and what derives from them'
     )
+
+
+def _refuse(where: str, **options: object) -> None:
+    for name, value in options.items():
+        if value is not None:
+            raise ValueError(
+                f'MotionBackbone: {name}={value!r} has no effect {where}; leave it out'
+            )
 
 
 def _check_replaceable(backbone: nn.Module, points: Sequence[InsertionPoint]) -> None:
@@ -133,56 +149,6 @@ def _check_replacing(backbone: nn.Module, module: nn.Module, point: InsertionPoi
             f"{name} attends over time only, {type(backbone).__name__}'s attention also over "
             "space; use mode='insert'"
         )
-
-
-def _choose(
-    points: Sequence[InsertionPoint],
-    mode: str,
-    layers: str | Sequence[str] | None,
-    stages: Sequence[int] | None,
-    alternation: str,
-) -> list[InsertionPoint]:
-    candidates = [point for point in points if mode == 'insert' or point.replace]
-    if layers is not None:
-        chosen = _match([layers] if isinstance(layers, str) else layers, points, candidates, mode)
-        return [point for point in chosen if stages is None or point.stage in stages] or _no_match(
-            f'layers={layers!r} in stages={stages!r}', candidates
-        )
-    if not alternation or set(alternation) - {'L', 'G'}:
-        raise ValueError(
-            f"MotionBackbone: alternation must be made of 'L' and 'G', got {alternation!r}"
-        )
-    chosen, counted = [], {}
-    for point in candidates:
-        i = counted[point.group] = counted.get(point.group, -1) + 1
-        if (stages is None or point.stage in stages) and alternation[i % len(alternation)] == 'L':
-            chosen.append(point)
-    return chosen or _no_match(f'stages={stages!r}, alternation={alternation!r}', candidates)
-
-
-def _match(
-    patterns: Sequence[str],
-    points: Sequence[InsertionPoint],
-    candidates: Sequence[InsertionPoint],
-    mode: str,
-) -> list[InsertionPoint]:
-    for pattern in patterns:
-        matched = [point for point in points if fnmatchcase(point.name, pattern)]
-        if not matched:
-            _no_match(f'layers={pattern!r}', candidates)
-        for point in matched:
-            if point not in candidates:
-                reason = point.unsupported_reason or 'it has no attention'
-                raise ValueError(
-                    f'MotionBackbone: layers={pattern!r}: {point.name} cannot be replaced, since '
-                    f'{reason}; those that can be: {", ".join(p.name for p in candidates)}'
-                )
-    return [p for p in candidates if any(fnmatchcase(p.name, pattern) for pattern in patterns)]
-
-
-def _no_match(what: str, candidates: Sequence[InsertionPoint]) -> list[InsertionPoint]:
-    there = ', '.join(f'{point.name} (stage {point.stage})' for point in candidates)
-    raise ValueError(f'MotionBackbone: {what} matches no layer; there are: {there}')
 
 
 def _table(backbone: nn.Module, motion: dict, mode: str, rows: list[tuple[str, int]]) -> str:

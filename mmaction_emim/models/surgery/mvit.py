@@ -2,8 +2,8 @@
 
 from mmaction.models.backbones import MViT
 
-from .insertion_point import InsertionPoint, set_submodule
-from .layouts import LayoutAdapter, TimeMajor
+from .insertion_point import InsertionPoint, replace_in_layout
+from .layouts import TimeMajor
 
 BACKBONES = (MViT,)
 
@@ -25,11 +25,6 @@ def insertion_points(backbone: MViT) -> list[InsertionPoint]:
                 f'its attention widens {attn.in_dims} to {attn.out_dims} channels'
             )
         else:
-
-            def replace(backbone, module, attention=f'{name}.attn'):
-                LayoutAdapter(layout, 'size').attach(module)
-                set_submodule(backbone, attention, module)
-
-            point.replace = replace
+            point.replace = replace_in_layout(point.attention, layout, 'size')
         found.append(point)
     return found

@@ -6,7 +6,7 @@ from mmaction.models.backbones.swin import SwinTransformerBlock3D
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
-from .insertion_point import InsertionPoint, set_submodule
+from .insertion_point import InsertionPoint, replace_block
 from .layouts import ChannelsLast
 
 BACKBONES = (SwinTransformer3D,)
@@ -46,12 +46,8 @@ def insertion_points(backbone: SwinTransformer3D) -> list[InsertionPoint]:
     for stage, layer in enumerate(backbone.layers, start=1):
         for i, block in enumerate(layer.blocks):
             name = f'layers.{stage - 1}.blocks.{i}'
-
-            def replace(backbone, module, name=name):
-                block = backbone.get_submodule(name)
-                set_submodule(backbone, name, SwinMotionBlock(block, module))
-
             point = InsertionPoint(name, stage, block.embed_dims, ChannelsLast(), block.num_heads)
-            point.attention, point.replace = f'{name}.attn', replace
+            point.attention = f'{name}.attn'
+            point.replace = replace_block(name, SwinMotionBlock)
             found.append(point)
     return found

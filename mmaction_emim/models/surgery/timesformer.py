@@ -2,8 +2,8 @@
 
 from mmaction.models.backbones import TimeSformer
 
-from .insertion_point import InsertionPoint, set_submodule
-from .layouts import FrameSequences, LayoutAdapter, PatchMajor, PatchSequences
+from .insertion_point import InsertionPoint, replace_in_layout
+from .layouts import FrameSequences, PatchMajor, PatchSequences
 
 BACKBONES = (TimeSformer,)
 
@@ -25,12 +25,7 @@ def insertion_points(backbone: TimeSformer) -> list[InsertionPoint]:
         point = InsertionPoint(name, 1, backbone.embed_dims, layout, heads, attention)
         if backbone.attention_type == 'divided_space_time':
             point.over_time_only = True
-
-            def replace(backbone, module, attention=attention):
-                LayoutAdapter(PatchSequences(grid), 'tuple').attach(module)
-                set_submodule(backbone, attention, module)
-
-            point.replace = replace
+            point.replace = replace_in_layout(attention, PatchSequences(grid), 'tuple')
         else:
             point.unsupported_reason = (
                 f'attention_type={backbone.attention_type!r} has none over time'

@@ -2,11 +2,10 @@
 
 from mmaction.models.backbones import UniFormer
 from mmaction.models.backbones.uniformer import SABlock
-from torch import nn
 
 from mmaction_emim.models.backbones.emim_uniformer import EMIMBlock
 
-from .insertion_point import InsertionPoint, set_submodule
+from .insertion_point import InsertionPoint, replace_block
 from .layouts import ChannelsFirst
 
 BACKBONES = (UniFormer,)
@@ -23,14 +22,7 @@ def insertion_points(backbone: UniFormer) -> list[InsertionPoint]:
             if isinstance(block, SABlock):
                 point.num_heads = block.attn.num_heads
                 point.attention = f'{name}.attn'
-                point.replace = _replace(name)
+                # The block flattens its tokens before the attention sees them.
+                point.replace = replace_block(name, EMIMBlock)
             found.append(point)
     return found
-
-
-def _replace(name: str):
-    # The block flattens its tokens before the attention sees them, so the block is replaced.
-    def replace(backbone: UniFormer, module: nn.Module) -> None:
-        set_submodule(backbone, name, EMIMBlock(backbone.get_submodule(name), module))
-
-    return replace

@@ -2,8 +2,8 @@
 
 from mmaction.models.backbones import UniFormerV2
 
-from .insertion_point import InsertionPoint, set_submodule
-from .layouts import FrameSequences, LayoutAdapter
+from .insertion_point import InsertionPoint, replace_in_layout
+from .layouts import FrameSequences
 
 BACKBONES = (UniFormerV2,)
 
@@ -15,11 +15,8 @@ def insertion_points(backbone: UniFormerV2) -> list[InsertionPoint]:
     found = []
     for i, block in enumerate(backbone.transformer.resblocks):
         name = f'transformer.resblocks.{i}'
-
-        def replace(backbone, module, attention=f'{name}.attn'):
-            LayoutAdapter(layout, 'tuple').attach(module)
-            set_submodule(backbone, attention, module)
-
         dim, heads = block.attn.embed_dim, block.n_head
-        found.append(InsertionPoint(name, 1, dim, layout, heads, f'{name}.attn', replace=replace))
+        point = InsertionPoint(name, 1, dim, layout, heads, f'{name}.attn')
+        point.replace = replace_in_layout(point.attention, layout, 'tuple')
+        found.append(point)
     return found

@@ -3,8 +3,8 @@
 from mmaction.models.backbones import VisionTransformer
 from torch import nn
 
-from .insertion_point import InsertionPoint, set_submodule
-from .layouts import LayoutAdapter, TimeMajor
+from .insertion_point import InsertionPoint, replace_in_layout
+from .layouts import TimeMajor
 
 BACKBONES = (VisionTransformer,)
 
@@ -27,14 +27,8 @@ def insertion_points(backbone: VisionTransformer) -> list[InsertionPoint]:
     backbone.register_forward_pre_hook(_GridOfInput(layout, backbone.patch_size))
     found = []
     for i, block in enumerate(backbone.blocks):
-
-        def replace(backbone, module, attention=f'blocks.{i}.attn'):
-            LayoutAdapter(layout).attach(module)
-            set_submodule(backbone, attention, module)
-
-        dim, heads = block.attn.embed_dims, block.attn.num_heads
-        point = InsertionPoint(
-            f'blocks.{i}', 1, dim, layout, heads, f'blocks.{i}.attn', replace=replace
-        )
+        name, attn = f'blocks.{i}', block.attn
+        point = InsertionPoint(name, 1, attn.embed_dims, layout, attn.num_heads, f'{name}.attn')
+        point.replace = replace_in_layout(point.attention, layout)
         found.append(point)
     return found

@@ -70,6 +70,7 @@ def _expected(
         embed_dim.append(projection.shape[0])
     motion = next((x for name, x in weights.items() if name.endswith('motion_conv.2.bias')), None)
     bias = next((x for name, x in weights.items() if name.endswith('.attn.rpb')), None)
+    window = 7 if bias is None else bias.shape[-1]
     if num_classes is None:
         num_classes = len(weights['head.weight']) if 'head.weight' in weights else 1
     init_default_scope('mmaction')
@@ -82,8 +83,7 @@ def _expected(
                 spatial_stride=weights['patch_embed1.proj.weight'].shape[-1],
                 embed_dim=embed_dim,
                 head_dim=64 if motion is None else len(motion),
-                window=7 if bias is None else bias.shape[-1],
-                alternation='LG' if emim else 'G',
+                **(dict(window=window) if emim else dict(alternation='G')),
             ),
             cls_head=dict(type='I3DHead', num_classes=num_classes, in_channels=embed_dim[-1]),
         )

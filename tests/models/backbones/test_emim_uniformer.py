@@ -6,7 +6,8 @@ from mmengine.registry import init_default_scope
 from mmaction_emim.models import EMIMUniFormer
 from mmaction_emim.models.backbones.emim_uniformer import EMIMBlock
 
-TINY = dict(arch='tiny', depth=[1, 1, 3, 2], window=3)
+GLOBAL = dict(arch='tiny', depth=[1, 1, 3, 2])
+TINY = dict(**GLOBAL, window=3)
 
 
 def layout(backbone):
@@ -35,7 +36,7 @@ def test_size_is_the_papers(arch, millions, emim_blocks):
     ids=str,
 )
 def test_alternation(alternation, expected):
-    assert layout(EMIMUniFormer(**TINY, alternation=alternation)) == expected
+    assert layout(EMIMUniFormer(**GLOBAL, alternation=alternation)) == expected
 
 
 def test_all_global_is_upstreams_uniformer():
@@ -43,15 +44,17 @@ def test_all_global_is_upstreams_uniformer():
     ours = EMIMUniFormer(arch='small', alternation='G', temporal_stride=2).eval()
     upstream = MODELS.get('mmaction.UniFormer')(depth=[3, 4, 8, 3]).eval()
     upstream.load_state_dict(ours.state_dict())
+    x = torch.randn(1, 3, 4, 32, 32)
+    with torch.no_grad():
+        assert 1e-6 < (ours(x) - upstream(x)).abs().max() < 1e-3  # eps of LayerNorm
     for block in [*upstream.blocks3, *upstream.blocks4]:
         block.norm1.eps = block.norm2.eps = 1e-6
-    x = torch.randn(1, 3, 4, 32, 32)
     with torch.no_grad():
         torch.testing.assert_close(ours(x), upstream(x), rtol=1e-4, atol=1e-5)  # float32 sum order
 
 
 def test_global_attention_drops_in_training_alone():
-    network = EMIMUniFormer(**TINY, alternation='G', attn_drop_rate=0.5, drop_path_rate=0.0)
+    network = EMIMUniFormer(**GLOBAL, alternation='G', attn_drop_rate=0.5, drop_path_rate=0.0)
     block = network.blocks3[0]
     x = torch.randn(1, 64, 2, 4, 4)
     assert not torch.equal(block(x), block(x))
@@ -106,3 +109,19 @@ def test_init_weights():
 def test_refuses_bad_arguments(change):
     with pytest.raises(ValueError, match=next(iter(change))):
         EMIMUniFormer(**{**TINY, **change})
+
+
+@pytest.mark.parametrize(
+    'change, sentence',
+    [
+        (dict(alternation='G', window=7), 'window=7 has no effect, since no layer is EMIM'),
+        (dict(alternation='G', match_init=True), 'match_init=True has no effect'),
+        (dict(alternation='G', out_of_frame='mask'), "out_of_frame='mask' has no effect"),
+        (dict(alternation='L', attn_drop_rate=0.1), 'since no layer is global attention'),
+        (dict(qk_scale=0.1), 'qk_scale=0.1 has no effect, since EMIM scales its queries by'),
+    ],
+    ids=str,
+)
+def test_an_option_without_effect_is_refused(change, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        EMIMUniFormer(**GLOBAL, **change)

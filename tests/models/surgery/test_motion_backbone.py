@@ -1,3 +1,5 @@
+import re
+
 import pytest
 import torch
 from mmaction.registry import MODELS
@@ -153,7 +155,16 @@ def test_a_module_sees_its_own_frames_and_places(swapped, clip, family):
             dict(layers='blocks1.0'),
             'cannot be replaced, since it has no attention; those that can be: blocks3.0, blocks3',
         ),
-        ('UniFormer', EMIM, dict(stages=[1]), 'stages=[1]'),
+        (
+            'UniFormer',
+            EMIM,
+            dict(stages=[1, 3]),
+            "stages: got [1, 3]; accepted is a list of those where mode='replace' finds layers: "
+            '[3, 4]',
+        ),
+        ('ResNetTSM', M2A, dict(mode='insert', stages=[9]), 'got [9]; accepted is a list of those'),
+        ('ResNetTSM', M2A, dict(mode='insert', stages=3), 'stages: got 3; accepted is a list'),
+        ('ResNetTSM', M2A, dict(mode='insert', stages=[]), 'stages: got []; accepted is a list'),
         ('UniFormer', EMIM, dict(alternation='LX'), "made of 'L' and 'G', got 'LX'"),
         ('UniFormer', M2A, dict(), 'MotionAwareAttention: its output includes its input'),
         ('UniFormer', ATA, dict(), "over time only, UniFormer's attention also over space"),
@@ -163,9 +174,20 @@ def test_a_module_sees_its_own_frames_and_places(swapped, clip, family):
             'ResNet',
             EMIM,
             dict(mode='insert', num_segments=None),
-            'num_segments must be the frames of a clip',
+            'num_segments must be the frames of a clip, since ResNet is given single frames, got N',
         ),
-        ('X3D', M2A, dict(mode='insert', before='conv4'), "before: got 'conv4'; accepted are"),
+        (
+            'X3D',
+            M2A,
+            dict(mode='insert', before='conv4'),
+            "before: got 'conv4'; accepted in X3D are ['conv1', 'conv2', 'conv3']",
+        ),
+        (
+            'ResNetTSM',
+            EMIM,
+            dict(mode='insert', before='conv3'),
+            "before: got 'conv3'; accepted in ResNetTSM are ['conv1', 'conv2']",
+        ),
         ('X3D', M2A, dict(mode='insert', layers='layer9*'), "layers='layer9*' matches no layer"),
     ],
 )
@@ -173,6 +195,38 @@ def test_wrong_arguments(swapped, family, motion, arguments, sentence):
     with pytest.raises(ValueError) as error:
         swapped(family, motion, **{'mode': 'replace', **arguments})
     assert sentence in str(error.value)
+
+
+@pytest.mark.parametrize(
+    'family, arguments, sentence',
+    [
+        ('UniFormer', dict(before='conv9'), "before='conv9' has no effect in UniFormer, which has"),
+        ('MViT', dict(mode='insert', before='conv1'), "before='conv1' has no effect in MViT"),
+        ('UniFormer', dict(num_segments=3), 'num_segments=3 has no effect in UniFormer, which kn'),
+        ('X3D', dict(mode='insert', num_segments=4), 'num_segments=4 has no effect in X3D, which'),
+        ('C2D', dict(mode='insert', num_segments=4), 'num_segments=4 has no effect in C2D, which'),
+        (
+            'ResNetTSM',
+            dict(mode='insert', num_segments=3),
+            'num_segments: got 3, but ResNetTSM itself has 4; leave it out',
+        ),
+        ('UniFormer', dict(zero_init=True), "zero_init=True has no effect with mode='replace'"),
+        (
+            'UniFormer',
+            dict(layers='blocks3.*', alternation='XYZ'),
+            "alternation='XYZ' has no effect beside layers; leave it out",
+        ),
+    ],
+    ids=str,
+)
+def test_an_option_without_effect_is_refused(family, arguments, sentence):
+    cfg = dict(type='MotionBackbone', backbone=dict(type=family, **ZOO[family][0]))
+    with pytest.raises(ValueError, match=re.escape(sentence)):
+        MODELS.build({**cfg, 'motion': dict(type=EMIM), **arguments})
+
+
+def test_num_segments_that_the_backbone_has_too(swapped):
+    assert motion_layers(swapped('ResNetTSM', EMIM, 'insert', num_segments=4))
 
 
 def test_an_unsupported_backbone_and_space_only_attention():
