@@ -72,10 +72,10 @@ def from_scratch(cfg):
 def train(call, motion_shapes, frames, tmp_path):
     """Call tools/train.py on a shipped config, with data paths and sizes overridden."""
 
-    def train(path, *arguments, epochs=1, work='work'):
+    def train(path, *arguments, epochs=1, work='work', more=()):
         cfg = Config.fromfile(path)
         options = data_overrides(cfg, motion_shapes, frames, tmp_path, TWO_STEPS)
-        options += from_scratch(cfg) + [f'train_cfg.max_epochs={epochs}']
+        options += [*from_scratch(cfg), f'train_cfg.max_epochs={epochs}', *more]
         work = tmp_path / work
         done = call(
             'tools/train.py',
@@ -111,7 +111,10 @@ def test_resume(train):
     (name, *_) = (name for name in checkpoint['state_dict'] if name.endswith('conv_down.weight'))
     checkpoint['state_dict'][name] += 5  # a mark that only loading can carry on
     torch.save(checkpoint, work / 'epoch_1.pth')
-    log, _ = train(path, '--resume', epochs=2)
+    with pytest.raises(AssertionError, match='train_cfg.max_epochs was 1 and is 2'):
+        train(path, '--resume', epochs=2)
+    keep = ['default_hooks.resume.on_change=keep']
+    log, _ = train(path, '--resume', epochs=2, more=keep)
     resumed = torch.load(work / 'epoch_2.pth', weights_only=True)
     assert 'resumed epoch: 1, iter: 2' in log
     assert resumed['message_hub']['runtime_info']['iter'] == 3

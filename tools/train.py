@@ -7,6 +7,7 @@ from mmaction.registry import RUNNERS
 from mmengine.config import Config
 from mmengine.runner import Runner
 
+from mmaction_emim.engine.resume import choose_checkpoint
 from mmaction_emim.utils.command_line import check_overrides, load_upstream_tool, run
 from mmaction_emim.utils.config_variables import check_variables
 
@@ -20,8 +21,11 @@ def main() -> None:
     if args.seed is not None:
         cfg.pop('randomness', None)  # upstream would ignore --seed where the config has this key
     cfg = upstream.merge_args(cfg, args)
+    passed_over = choose_checkpoint(cfg)
     # Strategies, FSDP's among them, need MMEngine's FlexibleRunner.
     runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+    for sentence in passed_over:
+        runner.logger.warning(sentence)
     runner.train()
 
 

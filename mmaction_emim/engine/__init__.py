@@ -2,11 +2,14 @@
 
 from .atomic_backend import AtomicLocalBackend
 from .authors_checkpoint_hook import AuthorsCheckpointHook
+from .checkpoint_hook import DurableCheckpointHook
 from .compile_hook import CompileBackboneHook
 from .epoch_seed_hook import EpochSeedHook
 from .failed_clips_hook import FailedClipsHook
 from .fsdp import AnyDeviceFSDP, ResumableFSDPStrategy
 from .param_groups import LayerDecayOptimWrapperConstructor
+from .resume import SameTrainingHook
+from .stop_at_nan_hook import StopAtNaNHook
 from .throughput_hook import ThroughputHook
 
 __all__ = [
@@ -14,9 +17,12 @@ __all__ = [
     'AtomicLocalBackend',
     'AuthorsCheckpointHook',
     'CompileBackboneHook',
+    'DurableCheckpointHook',
     'EpochSeedHook',
     'FailedClipsHook',
     'LayerDecayOptimWrapperConstructor',
     'ResumableFSDPStrategy',
+    'SameTrainingHook',
+    'StopAtNaNHook',
     'ThroughputHook',
 ]

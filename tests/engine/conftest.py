@@ -8,11 +8,14 @@ from uuid import uuid4
 import numpy as np
 import pytest
 import torch
+from mmaction.structures import ActionDataSample
 from mmengine.model import BaseModel
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 from torch import Tensor, nn
 from torch.utils.data import Dataset
+
+import mmaction_emim.engine  # noqa: F401  registers the hooks
 
 
 class Vectors(Dataset):
@@ -92,3 +95,52 @@ def train(tmp_path) -> Callable[..., Runner]:
         return runner
 
     return train
+
+
+class Numbers(Dataset):
+    """``count`` rows of ones; the row ``poisoned`` holds NaN."""
+
+    def __init__(self, count: int, poisoned: int | None = None) -> None:
+        self.rows = torch.ones(count, 4)
+        if poisoned is not None:
+            self.rows[poisoned] = torch.nan
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, idx: int) -> dict:
+        sample = ActionDataSample(metainfo=dict(video_id=f'clip_{idx}.mp4'))
+        return dict(inputs=self.rows[idx], data_samples=sample)
+
+
+class Regression(BaseModel):
+    """Two layers and the mean square of what they give."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Linear(4, 3), nn.Linear(3, 1)
+
+    def forward(self, inputs: Any, data_samples: Any = None, mode: str = 'loss') -> Any:
+        x = self.second(self.first(torch.stack(list(inputs))))
+        return dict(loss=x.square().mean())
+
+
+@pytest.fixture
+def runner(tmp_path) -> Callable[..., Runner]:
+    """Builds a Runner of four epochs of four steps of two rows, in order; arguments replace."""
+
+    def build(model: nn.Module | None = None, rows: Dataset | None = None, **more: Any) -> Runner:
+        init_default_scope('mmaction')
+        torch.manual_seed(0)
+        in_order = dict(batch_size=2, sampler=dict(type='DefaultSampler', shuffle=False))
+        arguments = options(
+            tmp_path,
+            epochs=4,
+            model=model or Regression(),
+            train_dataloader=loader(rows or Numbers(8)) | in_order,
+            optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.1)),
+            default_hooks={},
+        )
+        return Runner(**(arguments | more))
+
+    return build

@@ -26,6 +26,7 @@ def overrides(data, epochs=1, batch=16):
         f'train_cfg.max_epochs={epochs}',
         'train_cfg.val_interval=1',
         'default_hooks.checkpoint.interval=1',
+        'default_hooks.resume.on_change=keep',  # tests train some epochs, then more
         'model.backbone.spatial_stride=1',
     ]
 

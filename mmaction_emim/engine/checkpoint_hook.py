@@ -1,0 +1,98 @@
+"""Checkpoints of which, whenever the process dies, a whole one and its name are there."""
+
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from mmaction.registry import HOOKS
+from mmengine.dist import is_main_process
+from mmengine.hooks import CheckpointHook
+from mmengine.runner import Runner
+
+from mmaction_emim.utils.files import write_text
+
+
+@HOOKS.register_module()
+class DurableCheckpointHook(CheckpointHook):
+    """MMEngine's ``CheckpointHook`` that deletes an old checkpoint once the new one is written.
+
+    MMEngine deletes first: with ``max_keep_ckpts=1`` a full disk or a killed process then leaves
+    none. ``last_checkpoint`` is replaced at once, too. Takes the same arguments; overrides two
+    private methods of MMEngine 0.10.
+    """
+
+    def _save_checkpoint_with_step(self, runner: Runner, step: int, meta: dict) -> None:
+        kept = [number for number in self._kept() if number != step] + [step]
+        outdated = kept[: -self.max_keep_ckpts] if self.max_keep_ckpts > 0 else []
+        if self.max_keep_ckpts > 0:
+            kept = kept[len(outdated) :]
+            runner.message_hub.update_info('keep_ckpt_ids', kept)  # saved in the checkpoint
+        name = self.filename_tmpl.format(step)
+        last = self.file_backend.join_path(self.out_dir, name)
+        runner.message_hub.update_info('last_ckpt', last)
+        runner.save_checkpoint(
+            self.out_dir,
+            name,
+            self.file_client_args,
+            save_optimizer=self.save_optimizer,
+            save_param_scheduler=self.save_param_scheduler,
+            meta=meta,
+            by_epoch=self.by_epoch,
+            backend_args=self.backend_args,
+            **self.args,
+        )
+        self.last_ckpt = last
+        self.keep_ckpt_ids = deque(kept, maxlen=max(self.max_keep_ckpts, 0) or None)
+        if not is_main_process():
+            return
+        write_text(Path(runner.work_dir) / 'last_checkpoint', last)
+        for number in outdated:
+            path = self.file_backend.join_path(self.out_dir, self.filename_tmpl.format(number))
+            _remove(self.file_backend, path)
+
+    def _save_best_checkpoint(self, runner: Runner, metrics: dict) -> None:
+        with self._removing_later():
+            super()._save_best_checkpoint(runner, metrics)
+
+    def _kept(self) -> list[int]:
+        return list(getattr(self, 'keep_ckpt_ids', ()))
+
+    @contextmanager
+    def _removing_later(self) -> Iterator[None]:
+        """What is removed meanwhile is, once all is written; after an error nothing is."""
+        backend = self.file_backend
+        self.file_backend = later = _RemovesLater(backend)
+        try:
+            yield
+        finally:
+            self.file_backend = backend
+        best = getattr(self, 'best_ckpt_path_dict', {}).values()
+        current = {getattr(self, 'best_ckpt_path', None), *best}
+        for path in later.removed:
+            if path not in current:
+                _remove(backend, path)
+
+
+class _RemovesLater:
+    """A file backend that only notes what it should remove."""
+
+    def __init__(self, backend: Any) -> None:
+        self._backend = backend
+        self.removed: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._backend, name)
+
+    def remove(self, path: str) -> None:
+        self.removed.append(path)
+
+    rmtree = remove
+
+
+def _remove(backend: Any, path: str) -> None:
+    if backend.isfile(path):
+        backend.remove(path)
+    elif backend.isdir(path):  # sharded checkpoints are folders
+        backend.rmtree(path)

@@ -1,0 +1,68 @@
+"""At any time a whole checkpoint is there, and last_checkpoint names it."""
+
+import pytest
+import torch
+
+HOOK = dict(type='DurableCheckpointHook', interval=1, max_keep_ckpts=1)
+
+
+def test_the_old_checkpoint_goes_after_the_new_one_is_there(runner, tmp_path, monkeypatch):
+    run = runner(default_hooks=dict(checkpoint=HOOK))
+    save, seen = run.save_checkpoint, []
+
+    def saved(*args, **kwargs):
+        seen.append(sorted(path.name for path in tmp_path.glob('*.pth')))
+        save(*args, **kwargs)
+
+    monkeypatch.setattr(run, 'save_checkpoint', saved)
+    run.train()
+    assert seen == [[], ['epoch_1.pth'], ['epoch_2.pth'], ['epoch_3.pth']]
+    assert [path.name for path in tmp_path.glob('*.pth')] == ['epoch_4.pth']
+    assert (tmp_path / 'last_checkpoint').read_text() == str(tmp_path / 'epoch_4.pth')
+
+
+def test_a_save_that_fails_deletes_nothing(runner, tmp_path, monkeypatch):
+    run = runner(default_hooks=dict(checkpoint=HOOK))
+    save = run.save_checkpoint
+
+    def full_disk(*args, **kwargs):
+        if run.epoch == 1:
+            raise OSError(28, 'No space left on device')
+        save(*args, **kwargs)
+
+    monkeypatch.setattr(run, 'save_checkpoint', full_disk)
+    with pytest.raises(OSError, match='No space'):
+        run.train()
+    assert [path.name for path in tmp_path.glob('*.pth')] == ['epoch_1.pth']
+    assert (tmp_path / 'last_checkpoint').read_text() == str(tmp_path / 'epoch_1.pth')
+
+
+@pytest.mark.parametrize('keep', [2, -1])
+def test_as_many_as_asked_for_also_when_resumed(runner, tmp_path, keep):
+    hooks = dict(default_hooks=dict(checkpoint={**HOOK, 'max_keep_ckpts': keep}))
+    runner(train_cfg=dict(by_epoch=True, max_epochs=3), **hooks).train()
+    runner(resume=True, **hooks).train()
+    left = sorted(path.name for path in tmp_path.glob('*.pth'))
+    assert left == [f'epoch_{epoch}.pth' for epoch in range(3 if keep == 2 else 1, 5)]
+    saved = torch.load(tmp_path / 'epoch_4.pth', weights_only=True)
+    assert saved['meta']['epoch'] == 4
+
+
+def test_the_old_best_goes_after_the_new_one_is_there(runner, tmp_path, monkeypatch):
+    hook = dict(type='DurableCheckpointHook', save_best='score', rule='greater', interval=-1)
+    run = runner(default_hooks=dict(checkpoint=hook))
+    save, seen = run.save_checkpoint, []
+
+    def saved(*args, **kwargs):
+        seen.append(sorted(path.name for path in tmp_path.glob('best*.pth')))
+        save(*args, **kwargs)
+
+    monkeypatch.setattr(run, 'save_checkpoint', saved)
+    checkpoints = next(hook for hook in run.hooks if type(hook).__name__ == HOOK['type'])
+    run.optim_wrapper = run.build_optim_wrapper(run.optim_wrapper)
+    checkpoints.before_train(run)
+    for epoch, score in ((1, 0.1), (2, 0.2), (2, 0.3)):
+        run.train_loop._epoch = epoch
+        checkpoints.after_val_epoch(run, dict(score=score))
+    assert seen == [[], ['best_score_epoch_1.pth'], ['best_score_epoch_2.pth']]
+    assert [path.name for path in tmp_path.glob('best*.pth')] == ['best_score_epoch_2.pth']

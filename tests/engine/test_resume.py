@@ -1,0 +1,159 @@
+"""What a training is resumed from, and whether it still is the same one."""
+
+import copy
+import os
+
+import pytest
+import torch
+from mmengine.config import Config
+
+from mmaction_emim.engine.resume import check_whole, choose_checkpoint, damage, newest_whole
+
+from .conftest import Numbers
+
+EACH_EPOCH = dict(type='CheckpointHook', interval=1)
+COSINE = dict(type='CosineAnnealingLR', T_max=4, by_epoch=True, convert_to_iter_based=True)
+RESUME = dict(resume=dict(type='SameTrainingHook'), checkpoint=EACH_EPOCH)
+
+
+@pytest.fixture
+def saved(tmp_path):
+    """Three checkpoints, an hour apart."""
+    for epoch in (1, 2, 3):
+        path = tmp_path / f'epoch_{epoch}.pth'
+        torch.save(dict(x=torch.arange(1000.0) + epoch), path)
+        os.utime(path, (epoch * 3600, epoch * 3600))
+    (tmp_path / 'last_checkpoint').write_text(str(tmp_path / 'epoch_3.pth'))
+    torch.save({}, tmp_path / 'best_acc_epoch_2.pth')
+    return tmp_path
+
+
+def test_the_one_that_is_named(saved):
+    (saved / 'last_checkpoint').write_text(str(saved / 'epoch_2.pth'))
+    assert newest_whole(saved) == (saved / 'epoch_2.pth', [])
+
+
+def flip_a_bit(path):
+    data = bytearray(path.read_bytes())
+    data[data.index(torch.arange(1000.0)[500].numpy().tobytes())] ^= 1
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize(
+    'spoil, sentence',
+    [
+        (flip_a_bit, 'is damaged: the checksum of '),
+        (lambda path: path.write_bytes(path.read_bytes()[:2000]), 'is no whole checkpoint'),
+        (lambda path: path.write_bytes(b''), 'is no whole checkpoint'),
+        (lambda path: path.unlink(), 'does not exist'),
+    ],
+    ids=['flipped bit', 'cut short', 'empty', 'gone'],
+)
+def test_a_spoiled_one_is_passed_over(saved, spoil, sentence):
+    spoil(saved / 'epoch_3.pth')
+    path, passed = newest_whole(saved)
+    assert path == saved / 'epoch_2.pth'
+    assert passed[0].startswith(f'{saved / "epoch_3.pth"} {sentence}')
+    assert passed[-1] == f'resuming from {path}'
+
+
+@pytest.mark.parametrize('pointer', ['', None, 'gone.pth'])
+def test_without_a_pointer_the_newest(saved, pointer):
+    (saved / 'last_checkpoint').unlink()
+    if pointer is not None:
+        (saved / 'last_checkpoint').write_text(pointer)
+    path, passed = newest_whole(saved)
+    assert path == saved / 'epoch_3.pth' and passed
+
+
+def test_none_whole_is_an_error_and_none_at_all_is_told(saved, tmp_path):
+    for path in saved.glob('epoch*'):
+        path.write_bytes(b'x')
+    cfg = Config(dict(resume=True, load_from=None, work_dir=str(saved)))
+    with pytest.raises(ValueError, match='no checkpoint is whole: .*epoch_3.pth is no whole'):
+        choose_checkpoint(cfg)
+    cfg.work_dir = str(tmp_path / 'new')
+    assert choose_checkpoint(cfg) == [f'{tmp_path / "new"} holds no checkpoint: the training '
+                                      'starts anew']  # fmt: skip
+    assert cfg.load_from is None
+
+
+def test_a_checkpoint_that_is_given(saved):
+    flip_a_bit(saved / 'epoch_2.pth')
+    with pytest.raises(ValueError, match=r'epoch_2.pth is damaged'):
+        choose_checkpoint(Config(dict(load_from=str(saved / 'epoch_2.pth'))))
+    check_whole(saved / 'epoch_1.pth')
+    check_whole('https://example.org/epoch_1.pth')
+    old = saved / 'old.pth'
+    torch.save(dict(x=1), old, _use_new_zipfile_serialization=False)  # has no checksum
+    check_whole(old)
+    assert damage(old)
+
+
+def build(runner, epochs, hooks=RESUME, **more):
+    cfg = dict(
+        train_cfg=dict(by_epoch=True, max_epochs=epochs),
+        param_scheduler={**COSINE, 'T_max': epochs},
+        default_hooks=hooks,
+    )
+    return runner(**cfg, cfg=Config(copy.deepcopy(cfg)), **more)
+
+
+def train(*args, **more):
+    """Train and give the rate of every step."""
+    run, rates = build(*args, **more), []
+    step = run.train_loop.run_iter
+
+    def noted(*batch):
+        rates.append(run.optim_wrapper.optimizer.param_groups[0]['lr'])
+        step(*batch)
+
+    run.train_loop.run_iter = noted
+    run.train()
+    return rates
+
+
+def test_the_same_settings_go_on(runner, tmp_path):
+    whole = train(runner, 4)
+    (tmp_path / 'epoch_4.pth').unlink()
+    last = str(tmp_path / 'epoch_2.pth')
+    assert train(runner, 4, resume=True, load_from=last) == pytest.approx(whole[8:])
+
+
+@pytest.mark.parametrize(
+    'change, sentence',
+    [
+        (dict(epochs=6), 'train_cfg.max_epochs was 4 and is 6; param_scheduler was'),
+        (dict(epochs=4, rows=Numbers(12)), 'an epoch had 4 steps and has 6'),
+    ],
+    ids=['epochs', 'clips'],
+)
+def test_another_training_is_refused(runner, change, sentence):
+    train(runner, 4)
+    with pytest.raises(ValueError) as error:
+        train(runner, **change, resume=True)
+    assert str(error.value).startswith('resume: the checkpoint is of another training: ')
+    assert sentence in str(error.value) and 'on_change=keep' in str(error.value)
+
+
+def test_rescaled_rates_are_those_of_the_new_schedule(runner):
+    train(runner, 2)
+    hooks = dict(resume=dict(type='SameTrainingHook', on_change='rescale'))
+    resumed = train(runner, 6, hooks, resume=True)
+    whole = train(runner, 6)
+    assert len(resumed) == 16 and resumed == pytest.approx(whole[8:])
+
+
+def test_inside_an_epoch(runner, tmp_path):
+    hook = {**RESUME, 'checkpoint': dict(type='CheckpointHook', by_epoch=False, interval=3)}
+    train(runner, 1, hook)
+    last = dict(load_from=str(tmp_path / 'iter_3.pth'), resume=True)
+    with pytest.raises(ValueError, match='made inside an epoch, at step 3, and epochs have 4'):
+        train(runner, 1, hook, **last)
+
+
+def test_unknown_mode():
+    from mmaction_emim.engine import SameTrainingHook
+
+    with pytest.raises(ValueError, match=r"on_change: got 'go'; accepted are \('refuse'"):
+        SameTrainingHook('go')
