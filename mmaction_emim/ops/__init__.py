@@ -1,4 +1,4 @@
-"""Local attention of one frame's queries to a window of the next frame's keys.
+"""Local attention of one frame's queries to a window of the next frame's keys, and a convolution.
 
 The affinity is computed once and serves twice: softmaxed it gathers context, raw it is a cost
 volume, the similarity of a patch to each displacement of itself. Source: EMIM, arXiv 2510.18705.
@@ -8,9 +8,18 @@ import torch
 from torch import Tensor
 
 from . import flops, reference, registration, triton  # noqa: F401  flops registers itself
+from .depthwise import depthwise_conv3d
 from .reference import MLP
 
-__all__ = ['BACKENDS', 'MLP', 'OUT_OF_FRAME', 'cost_volume', 'local_attention', 'motion_attention']
+__all__ = [
+    'BACKENDS',
+    'MLP',
+    'OUT_OF_FRAME',
+    'cost_volume',
+    'depthwise_conv3d',
+    'local_attention',
+    'motion_attention',
+]
 
 BACKENDS = ('reference', *registration.BACKENDS)
 OUT_OF_FRAME = ('pad', 'mask')

@@ -21,6 +21,8 @@ from mmaction_emim.compat import BatchNorm
 from mmaction_emim.models.motion import EMIMAttention
 from mmaction_emim.models.weights.authors import adapt_to_backbone
 
+from .depthwise import use_depthwise_conv3d
+
 ARCHS = {
     'tiny': dict(depth=[0, 1, 2, 0], embed_dim=[16, 32, 64, 64], head_dim=64),
     'small': dict(depth=[3, 4, 8, 3], embed_dim=[64, 128, 320, 512], head_dim=64),
@@ -165,6 +167,7 @@ class EMIMUniFormer(UniFormer):
             pretrained2d=pretrained2d,
             **kwargs,
         )
+        use_depthwise_conv3d(self)
         stem = self.patch_embed1.proj
         self.patch_embed1.proj = nn.Conv3d(
             stem.in_channels,
