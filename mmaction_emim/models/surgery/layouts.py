@@ -78,7 +78,8 @@ class TimeMajor(Layout):
         return x[:, self.skip :].unflatten(1, (-1, H, W)), x[:, : self.skip]
 
     def merge(self, tokens: Tensor, class_tokens: Tensor) -> Tensor:
-        return torch.cat([class_tokens, tokens.flatten(1, 3)], dim=1)
+        x = tokens.flatten(1, 3)
+        return torch.cat([class_tokens, x], dim=1) if self.skip else x  # no copy without
 
 
 class PatchMajor(Layout):
@@ -139,8 +140,10 @@ class FrameSequences(Layout):
         return images.unflatten(0, (-1, self.num_frames)), x[:, :1]
 
     def merge(self, tokens: Tensor, class_tokens: Tensor) -> Tensor:
-        x = torch.cat([class_tokens, tokens.flatten(0, 1).flatten(1, 2)], dim=1)
-        return x if self.batch_first else x.transpose(0, 1)
+        parts = [class_tokens, tokens.flatten(0, 1).flatten(1, 2)]
+        if self.batch_first:
+            return torch.cat(parts, dim=1)
+        return torch.cat([part.transpose(0, 1) for part in parts], dim=0)
 
 
 class LayoutAdapter:
