@@ -2,7 +2,6 @@
 
 import copy
 import os.path as osp
-import random
 import re
 from typing import Any
 
@@ -23,10 +22,9 @@ class ClipError(RuntimeError):
 class CheckedDatasetMixin:
     """Mixin: a strict reader of annotation lists, clips that fail, repeated augmentation.
 
-    A clip that cannot be read or transformed is logged once. In training another one is drawn from
-    NumPy's stream, which the seed and the clip start. In tests the clip keeps its place and its
-    label: it is marked ``failed`` in the data sample, which holds the next clip's frames, and
-    ``CheckedAccMetric`` counts it as wrong.
+    A clip that cannot be read or transformed is logged once. In training another one is drawn, from
+    NumPy's stream. In tests the clip keeps its place and its label: it is marked ``failed`` in the
+    data sample, which holds the next clip's frames, and ``CheckedAccMetric`` counts it as wrong.
 
     Args:
         max_failed_share: Training ends once more than this share of the clips failed, in one
@@ -57,7 +55,6 @@ class CheckedDatasetMixin:
             )
         self.max_failed_share = max_failed_share
         self.num_repeats = num_repeats
-        self._epoch_seed = torch.full((1,), -1).share_memory_()  # workers see it change
         super().__init__(*args, **kwargs)
         flips = [step for step in self.pipeline.transforms if getattr(step, 'flip_ratio', 0)]
         if num_repeats > 1 and self.test_mode:
@@ -83,8 +80,8 @@ class CheckedDatasetMixin:
         """MMEngine copies a dataset that it is given built; a copy shares with its workers too."""
         copied = memo[id(self)] = object.__new__(type(self))
         copied.__dict__.update(copy.deepcopy(self.__dict__, memo))
-        for name in {'failed', '_epoch_seed'} & vars(copied).keys():
-            vars(copied)[name].share_memory_()
+        if hasattr(copied, 'failed'):
+            copied.failed.share_memory_()
         return copied
 
     def _read_list(self, columns: tuple[str, ...], delimiter: str | None) -> list[dict]:
@@ -149,20 +146,12 @@ class CheckedDatasetMixin:
         info = self.get_data_info(idx)
         return info.get('filename') or info.get('frame_dir')
 
-    def set_epoch(self, seed: int) -> None:
-        """From now on the draws for a training clip depend on ``seed`` and its index alone."""
-        self._epoch_seed.fill_(seed)
-
     def prepare_data(self, idx: int) -> Any:
         """One clip through the pipeline, or what is taken for it.
 
         Raises:
             ClipError: Too many clips failed; the message names the last one and the cause.
         """
-        if (seed := int(self._epoch_seed)) >= 0 and not self.test_mode:
-            draws = np.random.SeedSequence((seed, idx)).generate_state(2)
-            np.random.seed(draws[0])
-            random.seed(int(draws[1]))
         chosen, error = idx, None
         for tried in range(min(MAX_SUBSTITUTES, len(self)) if self.test_mode else len(self)):
             try:
