@@ -44,7 +44,6 @@ autodoc_member_order = 'bysource'
 autodoc_preserve_defaults = True
 maximum_signature_line_length = 88
 napoleon_numpy_docstring = False
-napoleon_use_ivar = True  # attributes are described once, in their class
 napoleon_use_rtype = False
 
 # Every reference must resolve, except to what others document.
@@ -61,7 +60,10 @@ nitpick_ignore_regex = [
 def add_navigation(app: Sphinx, docname: str, source: list[str]) -> None:
     """Navigation: the index shows the pages that it links to, docs/api.md those of the API."""
     if docname == root_doc:
-        pages, options = re.findall(r'\]\(([^)#:]+)\.md\)', source[0]), ':hidden:'
+        pages = re.findall(r'\]\(([^)#:]+)\.md\)', source[0])
+        # A new collection needs no line there.
+        pages += [f'../{path.relative_to(ROOT)}'[:-3] for path in ROOT.glob('configs/*/README.md')]
+        options = ':hidden:'
     elif docname == 'docs/api':
         pages, options = ['api/*'], ':glob:'
     else:
@@ -69,6 +71,14 @@ def add_navigation(app: Sphinx, docname: str, source: list[str]) -> None:
     source[0] += '\n'.join(['', '```{toctree}', options, '', *dict.fromkeys(pages), '```', ''])
 
 
+def skip_tuple_fields(
+    app: Sphinx, what: str, name: str, member: object, skip: bool, options: object
+) -> bool | None:
+    """Fields of a NamedTuple are described by its docstring's Attributes."""
+    return True if type(member).__name__ == '_tuplegetter' else None
+
+
 def setup(app: Sphinx) -> None:
+    app.connect('autodoc-skip-member', skip_tuple_fields)
     app.connect('builder-inited', lambda app: api_pages.write(ROOT / 'docs/api'))
     app.connect('source-read', add_navigation)

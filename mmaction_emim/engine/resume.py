@@ -118,7 +118,7 @@ class SameTrainingHook(Hook):
 
     MMEngine restores the old schedule, whatever the config says now: with more epochs or another
     number of steps an epoch, rates would end flat, or never come down. Compared are the configs
-    (:data:`WATCHED`) and the steps of an epoch, in which the number of processes shows. Reads
+    (``WATCHED``) and the steps of an epoch, in which the number of processes shows. Reads
     MMEngine's private ``runner._resume``.
 
     Args:

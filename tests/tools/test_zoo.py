@@ -82,29 +82,31 @@ def test_a_config_without_an_entry_is_reported(zoo, copy):
 
 
 def test_a_new_folder_needs_a_readme_and_configs_only(zoo, copy):
-    folder = copy / 'configs' / 'tda'
+    folder = copy / 'configs' / 'newest'
     folder.mkdir()
     (config,) = (copy / 'configs/m2a').glob('*-r18_*.py')
     (folder / 'mine.py').write_text(f"_base_ = '../m2a/{config.name}'\n")
-    readme = '# TDA\n\nNobody, *Temporal\nDifference*, 2026, [arXiv 1](https://arxiv.org/abs/1).\n'
+    readme = (
+        '# Newest\n\nNobody, *Temporal\nDifference*, 2026, [arXiv 1](https://arxiv.org/abs/1).\n'
+    )
     (folder / 'README.md').write_text(f'{readme}\n<!-- zoo -->\n<!-- /zoo -->\n')
     assert zoo() is None
     assert zoo('--check') is None
     meta = yaml.safe_load((folder / 'metafile.yml').read_text())
     assert meta['Collections'] == [
         {
-            'Name': 'TDA',
-            'README': 'configs/tda/README.md',
+            'Name': 'Newest',
+            'README': 'configs/newest/README.md',
             'Paper': {'URL': 'https://arxiv.org/abs/1', 'Title': 'Temporal Difference'},
         }
     ]
     index = yaml.safe_load((copy / 'model-index.yml').read_text())
-    assert index['Import'] == [f'configs/{name}/metafile.yml' for name in ('ata', 'm2a', 'tda')]
+    assert index['Import'] == [f'configs/{name}/metafile.yml' for name in ('ata', 'm2a', 'newest')]
     row = '| Something-Something V1 | 1 x 1 | 8 x 224 x 224 | 11.27 | 11.38 | 14.5 | 14.7 |'
     assert f'| [mine](mine.py) {row}' in (folder / 'README.md').read_text()
 
-    (folder / 'README.md').write_text('# TDA\n<!-- zoo -->\n<!-- /zoo -->\n')
-    assert 'configs/tda/README.md: expected "# NAME", then "*TITLE' in zoo()
+    (folder / 'README.md').write_text('# Newest\n<!-- zoo -->\n<!-- /zoo -->\n')
+    assert 'configs/newest/README.md: expected "# NAME", then "*TITLE' in zoo()
 
 
 def test_what_mim_reads():
