@@ -46,6 +46,12 @@ def decorators(node: ast.ClassDef | ast.FunctionDef) -> str:
     return ' '.join(map(ast.unparse, node.decorator_list))
 
 
+def test_the_index_names_every_page():
+    index = (ROOT / 'docs' / 'index.md').read_text()
+    pages = {path.name for path in (ROOT / 'docs').glob('*.md')} - {'index.md'}
+    assert {page for page in pages if f']({page})' not in index} == set()
+
+
 @pytest.fixture(scope='module')
 def api_pages():
     spec = importlib.util.spec_from_file_location('api_pages', ROOT / 'docs' / 'api_pages.py')
