@@ -6,7 +6,13 @@ from mmaction.registry import MODELS
 from mmengine.registry import init_default_scope
 from mmengine.runner.checkpoint import load_checkpoint
 
-from mmaction_emim.models.weights.authors import from_authors, inflate, to_authors, weights_of
+from mmaction_emim.models.weights.authors import (
+    adapt_checkpoint,
+    from_authors,
+    inflate,
+    to_authors,
+    weights_of,
+)
 
 SIZES = dict(depth=[1, 1, 2, 1], dims=[8, 16, 64, 64])
 
@@ -47,6 +53,22 @@ def test_inflate_keeps_the_output_for_a_still_clip():
     frame = torch.randn(1, 3, 6, 6)
     still = clip(frame.unsqueeze(2).repeat(1, 1, 3, 1, 1))[:, :, 0] + image.bias[:, None, None]
     torch.testing.assert_close(still, image(frame))
+
+
+@pytest.mark.parametrize('classes', [174, 5])
+def test_a_head_of_other_classes_is_left_out(authors_weights, classes):
+    init_default_scope('mmaction')
+    head = dict(type='I3DHead', num_classes=classes, in_channels=64)
+    model = MODELS.build(dict(type='Recognizer3D', backbone=backbone_cfg(), cls_head=head))
+    checkpoint = {'model_state': authors_weights(**SIZES), 'epoch': 1}
+    left_out = adapt_checkpoint(checkpoint, model)
+    if classes == 174:
+        assert left_out == []
+    else:
+        name = 'cls_head.fc_cls'
+        assert left_out == [f'{name}.weight (174, 64)', f'{name}.bias (174,)']
+    missing, unexpected = model.load_state_dict(checkpoint['state_dict'], strict=False)
+    assert len(missing) == len(left_out) and unexpected == []
 
 
 @pytest.mark.parametrize('form', ['pyth', 'bare', 'ours'])
