@@ -11,6 +11,7 @@ from mmaction.registry import MODELS
 from torch import Tensor, nn
 
 from mmaction_emim import ops
+from mmaction_emim.models.motion.checks import check_tokens
 from mmaction_emim.models.motion.emim import EMIMAttention
 from mmaction_emim.ops.reference import PAD_VALUE, inside_frame
 
@@ -95,11 +96,7 @@ class EMIMAblation(EMIMAttention):
         Raises:
             ValueError: ``x`` is not five-dimensional or T is not larger than ``frame_step``.
         """
-        if x.dim() != 5 or x.shape[1] <= self.frame_step:
-            raise ValueError(
-                f'EMIMAblation: x must be (B, T, H, W, C) with T of {self.frame_step + 1} or '
-                f'more, got {tuple(x.shape)}'
-            )
+        check_tokens('EMIMAblation', x, frames=self.frame_step + 1)
         B, T = x.shape[:2]
         qkv = self.qkv(x).unflatten(-1, (3, self.num_heads, -1))
         q, k, v = qkv.permute(4, 0, 1, 5, 2, 3, 6)  # 3 x (B, T, heads, H, W, d)

@@ -4,6 +4,7 @@ import torch.nn.functional as F
 from mmaction.registry import MODELS
 from torch import Tensor, nn
 
+from mmaction_emim.models.motion.checks import check_heads
 from mmaction_emim.models.motion.emim import match_keys
 
 
@@ -23,9 +24,6 @@ class JointAttention(nn.Module):
         ValueError: ``num_heads`` does not divide ``dim``.
     """
 
-    includes_input = False
-    over_time_only = False
-
     def __init__(
         self,
         dim: int,
@@ -35,8 +33,7 @@ class JointAttention(nn.Module):
         match_init: bool = False,
     ) -> None:
         super().__init__()
-        if num_heads < 1 or dim % num_heads:
-            raise ValueError(f'JointAttention: num_heads must divide dim={dim}, got {num_heads}')
+        check_heads('JointAttention', dim, num_heads)
         self.num_heads = num_heads
         self.match_init = match_init
         self.qkv = nn.Linear(dim, dim * 3, bias=qkv_bias)
@@ -50,7 +47,7 @@ class JointAttention(nn.Module):
             match_keys(self.qkv)
 
     def start_as_identity(self) -> None:
-        """Make the answer zero until trained, so that a residual branch adds nothing."""
+        """Make the output zero until trained, so that a residual branch adds nothing."""
         nn.init.zeros_(self.proj.weight)
         nn.init.zeros_(self.proj.bias)
 
