@@ -9,6 +9,8 @@ Views are (B, P, heads, H, W, d): videos, frame pairs, heads, height, width, cha
 """
 
 import os
+from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from types import ModuleType
 from typing import NamedTuple
@@ -20,6 +22,7 @@ from .reference import MLP
 
 KEEPS_AFFINITY = False
 INSTALLED = find_spec('triton') is not None
+MIN_VERSION = 3, 5  # 3.2 lacks tl.gather; 3.3 and 3.4 do not run the kernels in the interpreter
 DTYPES = (torch.float16, torch.bfloat16, torch.float32)
 MAX_CHANNELS, MAX_WINDOW = 128, 11
 SHARES = 64  # of the rows, each summing its part of the MLP's gradients
@@ -29,6 +32,10 @@ def refusal(device: torch.device, dtype: torch.dtype, d: int, window: int) -> st
     """Why the kernels do not serve such tensors, or None where they do."""
     if not INSTALLED:
         return 'needs the package triton, which is not installed'
+    if _installed_version() < MIN_VERSION:
+        return (
+            f'needs Triton 3.5 or later, which torch 2.9 or later brings, got {version("triton")}'
+        )
     if dtype not in DTYPES:
         return f'takes float16, bfloat16 and float32, got {dtype}'
     if d > MAX_CHANNELS or window > MAX_WINDOW:
@@ -46,6 +53,14 @@ def refusal(device: torch.device, dtype: torch.dtype, d: int, window: int) -> st
     if torch.cuda.get_device_properties(device).major < 8:
         return 'needs a GPU of compute capability 8.0 or later'
     return None
+
+
+@lru_cache
+def _installed_version() -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in version('triton').split('.')[:2])
+    except PackageNotFoundError:  # a build of another name
+        return MIN_VERSION
 
 
 def _kernels() -> ModuleType:

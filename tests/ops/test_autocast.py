@@ -98,11 +98,21 @@ def test_operators_take_no_notice_of_autocast(backend, function, dtype):
             assert torch.equal(got, want)
 
 
+def loses_gradients():
+    """Whether a linear layer that is checkpointed inside autocast has no gradient, as in 2.9."""
+    linear, x = nn.Linear(4, 4, device=DEVICE), torch.ones(1, 4, device=DEVICE, requires_grad=True)
+    with torch.autocast(DEVICE.type, torch.bfloat16):
+        checkpoint(linear, x, use_reentrant=True).sum().backward()
+    return linear.weight.grad is None
+
+
 @pytest.mark.parametrize('reentrant', [False, True], ids=['', 'reentrant'])
 @each_place
 @each_dtype
 @each_backend
 def test_checkpointing_changes_nothing(backend, dtype, inside, reentrant):
+    if inside and reentrant and loses_gradients():
+        pytest.skip('this release of torch loses the gradients of any layer there')
     model = layer(backend)
     got, want = (
         output_and_gradients(model, tokens(), dtype, inside, run)

@@ -5,12 +5,14 @@ that must be chosen before Triton is first imported.
 """
 
 import sys
-from importlib.util import find_spec
 
 import pytest
 import torch
 
-pytestmark = pytest.mark.skipif(find_spec('triton') is None, reason='Triton is not installed')
+from mmaction_emim.ops import triton
+
+reason = triton.refusal(torch.device('cpu'), torch.float32, 16, 3)
+pytestmark = pytest.mark.skipif('needs' in (reason or ''), reason=f'the backend {reason}')
 
 
 @pytest.mark.parametrize(

@@ -235,3 +235,19 @@ except ValueError as error:
 def test_refusal_where_triton_is_not_installed(run):
     done = run('-c', NO_TRITON)
     assert "backend: 'triton' needs the package triton, which" in done.stdout, done.stderr
+
+
+OLD_TRITON = """
+import torch
+from importlib import metadata
+metadata.version = lambda name: '3.4.0'
+from mmaction_emim.ops import triton
+print(triton.refusal(torch.device('cpu'), torch.float32, 16, 3))
+"""
+
+
+def test_refusal_of_an_old_triton(run):
+    done = run('-c', OLD_TRITON)
+    assert done.stdout == (
+        'needs Triton 3.5 or later, which torch 2.9 or later brings, got 3.4.0\n'
+    ), done.stderr
