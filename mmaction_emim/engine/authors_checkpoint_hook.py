@@ -1,23 +1,61 @@
-"""``load_from`` takes the authors' checkpoints as they are."""
+"""``load_from`` takes checkpoints of others as they are, and says how much of them fits."""
+
+import logging
 
 from mmaction.registry import HOOKS
 from mmengine.hooks import Hook
-from mmengine.logging import print_log
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
-from mmaction_emim.models.weights.authors import adapt_checkpoint
+from mmaction_emim.models.weights.fit import LoadedWeights, check_any, fit_checkpoint, network_of
 
 
 @HOOKS.register_module(name=['AuthorsCheckpointHook', 'ForeignCheckpointHook'])
 class AuthorsCheckpointHook(Hook):
-    """Gives the weights of EMIM's and UniFormer's authors our names before they are loaded.
+    """Gives a checkpoint's weights the network's names before they are loaded; counts the loaded.
 
-    A head of another number of classes is dropped, and the log says so. Other checkpoints pass
-    untouched. ``ForeignCheckpointHook`` is its former name.
+    Those of EMIM's and UniFormer's authors, weights that are wrapped or have a foreign prefix, and
+    those for the backbone alone (:func:`.fit_checkpoint`). Their head of another number of classes
+    is dropped, and the log says so. Other checkpoints pass untouched. How many of the network's
+    weights are from the checkpoint is in the log before the run, and where it is not all of them
+    once more after a test. ``ForeignCheckpointHook`` is its former name.
+
+    Raises:
+        ValueError: From the hook, no weight fits: the network would be a random one.
     """
 
+    counted: LoadedWeights | None = None
+    reported = False
+
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-        for weight in adapt_checkpoint(checkpoint, model):
-            print_log(f'load_from: {weight} dropped', 'current')
+        network = network_of(runner.model)
+        try:
+            dropped = fit_checkpoint(checkpoint, network)
+        except ValueError as error:
+            path = runner.cfg.get('load_from') or 'checkpoint'
+            raise ValueError(f'{path}: {error}') from error
+        for weight in dropped:
+            runner.logger.info(f'load_from: {weight} dropped')
+        self.counted, self.reported = LoadedWeights(network), False
+
+    def before_train(self, runner: Runner) -> None:
+        self._report(runner)
+
+    def before_val(self, runner: Runner) -> None:
+        self._report(runner)
+
+    def before_test(self, runner: Runner) -> None:
+        self._report(runner)
+
+    def after_test(self, runner: Runner) -> None:
+        share = self.counted and self.counted.share
+        if share and share.loaded < share.all:
+            # MMEngine's log leaves out a warning that it had.
+            runner.logger.warning(f'tested after load_from: {share}')
+
+    def _report(self, runner: Runner) -> None:
+        share = self.counted and self.counted.share
+        if share and not self.reported:
+            check_any(share)
+            level = logging.INFO if share.loaded == share.all else logging.WARNING
+            runner.logger.log(level, f'load_from: {share}')
+            self.reported = True

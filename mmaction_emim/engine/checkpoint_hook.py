@@ -19,8 +19,8 @@ class DurableCheckpointHook(CheckpointHook):
     """MMEngine's ``CheckpointHook`` that deletes an old checkpoint once the new one is written.
 
     MMEngine deletes first: with ``max_keep_ckpts=1`` a full disk or a killed process then leaves
-    none. ``last_checkpoint`` is replaced at once, too. Takes the same arguments; overrides two
-    private methods of MMEngine 0.10.
+    none. ``last_checkpoint`` is replaced at once, too. Takes the same arguments; overrides
+    MMEngine's private ``_save_checkpoint_with_step`` and ``_save_best_checkpoint``.
     """
 
     def _save_checkpoint_with_step(self, runner: Runner, step: int, meta: dict) -> None:

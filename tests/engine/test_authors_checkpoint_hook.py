@@ -1,3 +1,4 @@
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -6,6 +7,10 @@ from mmaction.registry import HOOKS
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
+
+from .conftest import Net
+
+HOOK = dict(type='AuthorsCheckpointHook')
 
 
 def runner(root, tmp_path, classes):
@@ -47,3 +52,78 @@ def test_our_checkpoints_pass(root, tmp_path):
     before = dict(checkpoint)
     run.call_hook('after_load_checkpoint', checkpoint=checkpoint)
     assert checkpoint == before
+
+
+def said(runner):
+    lines = next(Path(runner.log_dir).glob('*.log')).read_text().splitlines()
+    return [line.split(' - ')[-1] for line in lines if 'load_from: ' in line]
+
+
+@pytest.fixture
+def start_from(train, tmp_path):
+    """Trains no step from a checkpoint, with the hook."""
+
+    def start_from(checkpoint, **more):
+        torch.save(checkpoint, tmp_path / 'x.pth')
+        more |= dict(load_from=str(tmp_path / 'x.pth'), custom_hooks=[HOOK])
+        return train(train_cfg=dict(by_epoch=True, max_epochs=0), **more)
+
+    return start_from
+
+
+ALL = 'load_from: 4 of the 4 weights of the network are from the checkpoint'
+
+
+@pytest.mark.parametrize(
+    'wrap',
+    [
+        lambda w: dict(model=w),
+        lambda w: {'state_dict': {f'model.{k}': x for k, x in w.items()}, 'epoch': 3},
+        lambda w: {
+            f'module.net.{k.replace("linear", "_orig_mod.linear")}': x for k, x in w.items()
+        },
+        lambda w: {
+            'model': {'recognizer.' + k: x for k, x in w.items()} | {'other.x': w['head.bias']}
+        },
+        lambda w: dict(state_dict=w, meta={}),
+    ],
+    ids=['wrapped', 'prefix', 'prefixes, compiled', 'one prefix of two', 'ours'],
+)
+def test_takes_what_is_wrapped(start_from, wrap):
+    weights = {k: x + 1 for k, x in Net().state_dict().items()}
+    runner = start_from(wrap(weights))
+    for name, x in runner.model.state_dict().items():
+        assert torch.equal(x, weights[name]), name
+    assert said(runner) == [ALL]
+
+
+def test_takes_a_backbone_alone_and_says_how_much_it_is(start_from):
+    weights = {k: x + 1 for k, x in Net().backbone.state_dict().items()}
+    runner = start_from(weights)
+    assert torch.equal(runner.model.backbone.linear.bias, weights['linear.bias'])
+    runner.call_hook('after_test')
+    share = f'{ALL.replace("4 of", "2 of")}; the others are as initialized'
+    assert said(runner) == [share, f'tested after {share}']
+
+
+@pytest.mark.parametrize(
+    'checkpoint, message',
+    [
+        (
+            {'state_dict': {'conv1.weight': torch.ones(1)}},
+            'checkpoint: not one .* it has conv1.weight, the network backbone.linear.weight, .* …',
+        ),
+        ({'model': {'head.weight': torch.ones(2)}}, '0 of the 4 weights .* no shape does'),
+    ],
+    ids=['names', 'shapes'],
+)
+def test_refuses_what_would_be_a_random_network(start_from, checkpoint, message):
+    with pytest.raises(ValueError, match=message):
+        start_from(checkpoint)
+
+
+def test_says_it_once_and_of_a_resumed_run_too(train):
+    train(custom_hooks=[HOOK])
+    runner = train(epochs=2, custom_hooks=[HOOK], resume=True)
+    runner.call_hook('before_val')
+    assert said(runner) == [ALL]

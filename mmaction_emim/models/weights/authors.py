@@ -11,12 +11,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-WRAPPERS = ('state_dict', 'model_state', 'model')
+WRAPPERS = ('state_dict', 'model_state_dict', 'model_state', 'model', 'module')
 HEAD, OUR_HEAD = 'head.', 'cls_head.fc_cls.'
 
 
 def weights_of(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
-    """The state dict in a checkpoint: the authors', MMEngine's or a bare one.
+    """The state dict in a checkpoint: the authors', MMEngine's, another's or a bare one.
 
     Raises:
         ValueError: The checkpoint holds no tensor by name.
@@ -31,11 +31,6 @@ def weights_of(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
             f'got keys {list(checkpoint)[:5]}'
         )
     return {name.removeprefix('module.'): x for name, x in weights.items()}
-
-
-def is_authors(weights: Mapping[str, Tensor]) -> bool:
-    """Whether the names are the authors'."""
-    return 'patch_embed1.proj.weight' in weights
 
 
 def from_authors(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -66,29 +61,6 @@ def inflate(weight: Tensor, shape: torch.Size) -> Tensor:
     if weight.dim() != 4 or len(shape) != 5 or weight.shape != (*shape[:2], *shape[3:]):
         return weight
     return weight.unsqueeze(2).repeat(1, 1, shape[2], 1, 1) / shape[2]
-
-
-def adapt_checkpoint(checkpoint: dict[str, Any], model: nn.Module) -> list[str]:
-    """Make a checkpoint of the authors one that ``model`` loads, in place; others pass untouched.
-
-    Args:
-        checkpoint: What ``torch.load`` gave.
-        model: A recognizer.
-
-    Returns:
-        The weights that are left out, with their shapes: what is not the backbone's and has no
-        match in ``model``, such as the head of another number of classes.
-    """
-    weights = weights_of(checkpoint)
-    if not is_authors(weights):
-        return []
-    own, weights, dropped = model.state_dict(), from_authors(weights), []
-    for name in [name for name in weights if not name.startswith('backbone.')]:
-        if name not in own or own[name].shape != weights[name].shape:
-            dropped.append(f'{name} {tuple(weights.pop(name).shape)}')
-    checkpoint.clear()
-    checkpoint['state_dict'] = weights
-    return dropped
 
 
 def adapt_to_backbone(
