@@ -89,6 +89,7 @@ def read_share(_, group, folder):
     sampler = DefaultSampler(range(10), seed=7)
     batches = SeededBatchSampler(BatchSampler(sampler, 2, drop_last=False))
     torch.save(read(batches), folder / f'{get_rank()}')
+    torch.distributed.barrier()  # who ends too early breaks the other's connection
 
 
 def test_two_processes_draw_what_one_does(tmp_path):
