@@ -179,6 +179,25 @@ def allow_mmengine_checkpoints(history_buffer: ModuleType) -> None:
     torch.serialization.add_safe_globals(globals_)
 
 
+@_after('mmengine.runner.checkpoint')
+def run_no_config_of_a_checkpoint(checkpoint: ModuleType) -> None:
+    """``Runner.resume`` runs a checkpoint's ``meta['config']`` as Python (no upstream issue found).
+
+    MMEngine writes ``meta['cfg']`` instead, so only a foreign file has it. Cure: it is left out.
+    """
+
+    def without_config(original: Callable) -> Callable:
+        def load(*args: Any, **kwargs: Any) -> Any:
+            loaded = original(*args, **kwargs)
+            if isinstance(loaded, dict) and isinstance(loaded.get('meta'), dict):
+                loaded['meta'].pop('config', None)
+            return loaded
+
+        return load
+
+    _replace(checkpoint, '_load_checkpoint', without_config)
+
+
 def _on_cpu() -> bool:
     from mmengine.device import get_device
 

@@ -12,6 +12,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from mmaction_emim.utils.files import read_text
+
 _SPACE = re.compile(r'[ \t\r\n]*')
 
 
@@ -151,13 +153,7 @@ def read_diving48(path: Path, classes: Sequence[str]) -> list[Clip]:
 
 
 def _text(path: Path) -> str:
-    data = path.read_bytes()
-    try:
-        return data.decode('utf-8-sig')
-    except UnicodeDecodeError as error:
-        # The position is in the text after a byte order mark, which holds no line break.
-        line = error.object.count(b'\n', 0, error.start) + 1
-        raise AnnotationError(f'{path}:{line}: expected UTF-8 text: {error.reason}') from None
+    return read_text(path, AnnotationError)
 
 
 def _lines(path: Path) -> Iterator[tuple[str, str]]:

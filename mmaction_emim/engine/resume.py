@@ -11,6 +11,8 @@ from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.runner import EpochBasedTrainLoop, Runner
 
+from mmaction_emim.utils.plain_config import read_plain_config
+
 ON_CHANGE = ('refuse', 'keep', 'rescale')
 CHECKPOINT = re.compile(r'(?:epoch|iter)_\d+\.pth')
 WATCHED = (  # Config keys on which the schedule of a training depends
@@ -150,7 +152,7 @@ class SameTrainingHook(Hook):
         meta = checkpoint.get('meta') or {}
         if not getattr(runner, '_resume', False) or 'iter' not in meta:
             return
-        before = Config.fromstring(meta.get('cfg') or '', file_format='.py')
+        before = read_plain_config(str(meta.get('cfg') or ''))
         found = [*_differences(before, runner.cfg), *_steps(before, meta, runner)]
         if not found:
             return
@@ -187,14 +189,14 @@ def _by_epoch(cfg: Config) -> bool:
     return True if by_epoch is None else by_epoch
 
 
-def _differences(before: Config, cfg: Config) -> Iterator[str]:
+def _differences(before: dict, cfg: Config) -> Iterator[str]:
     for key in WATCHED if before else ():
         was, now = _get(before, key), _get(cfg, key)
         if was != now:
             yield f'{key} was {was!r} and is {now!r}'
 
 
-def _steps(before: Config, meta: dict, runner: Runner) -> Iterator[str]:
+def _steps(before: dict, meta: dict, runner: Runner) -> Iterator[str]:
     loop = runner.train_loop
     if not isinstance(loop, EpochBasedTrainLoop):
         return

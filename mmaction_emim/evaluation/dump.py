@@ -2,33 +2,81 @@
 
 import io
 import pickle
+import pickletools
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from torch import Tensor
 
-# What MMEngine's dump of tensors, arrays and plain values consists of.
+# What MMEngine's dump of tensors, arrays and plain values consists of, besides _REPLACED.
 _ALLOWED = {
-    ('_codecs', 'encode'),
     ('collections', 'OrderedDict'),
-    ('torch._utils', '_rebuild_tensor_v2'),
     ('numpy', 'dtype'),
-    ('numpy', 'ndarray'),
-    *((f'numpy.{m}.multiarray', f) for m in ('core', '_core') for f in ('scalar', '_reconstruct')),
+    *((f'numpy.{m}.multiarray', 'scalar') for m in ('core', '_core')),
 }
+_ARRAY = object()  # numpy.ndarray: named by pickles, not to be called
+_WHY = 300  # characters of the cause in an error
 
 
 class _Unpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
-        if (module, name) == ('torch.storage', '_load_from_bytes'):
-            return _load_storage  # torch's own loads with weights_only=False
+        if (module, name) == ('torch._utils', '_rebuild_tensor_v2'):
+            return partial(_rebuild_tensor, super().find_class(module, name))
+        if (module, name) in _REPLACED:
+            return _REPLACED[module, name]
         if (module, name) not in _ALLOWED:
             raise pickle.UnpicklingError(f'it holds {module}.{name}, which is not data')
         return super().find_class(module, name)
 
 
 def _load_storage(data: bytes) -> Any:
+    """In the place of torch's own, which loads with ``weights_only=False``."""
+    if data[:2] == b'PK':  # torch writes storages so since 1.6, but never within a pickle
+        raise pickle.UnpicklingError(
+            'a tensor in it is a zip archive, which may unfold to any size'
+        )
     return torch.load(io.BytesIO(data), weights_only=True)
+
+
+def _rebuild_tensor(rebuild: Callable, *parts: Any) -> Tensor:
+    """As torch's, but of no more elements than it has numbers."""
+    tensor = rebuild(*parts)
+    if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
+        raise pickle.UnpicklingError(f'it holds a tensor {tuple(tensor.shape)} of fewer numbers')
+    return tensor
+
+
+def _rebuild_array(kind: Any, shape: tuple, dtype: Any) -> np.ndarray:
+    """As NumPy's, which pickles give an empty shape; what comes next fills it."""
+    if kind is not _ARRAY or shape != (0,):
+        raise pickle.UnpicklingError(f'it holds an array that starts as {kind} {shape}')
+    return np.empty(0, np.int8)
+
+
+def _encode(text: str, encoding: str) -> bytes:
+    """How old protocols hold bytes; other codecs may take minutes."""
+    if encoding != 'latin1':
+        raise pickle.UnpicklingError(f'it holds text in the codec {encoding!r}')
+    return text.encode(encoding)
+
+
+_REPLACED = {
+    ('torch.storage', '_load_from_bytes'): _load_storage,
+    ('numpy', 'ndarray'): _ARRAY,
+    ('_codecs', 'encode'): _encode,
+    **{(f'numpy.{m}.multiarray', '_reconstruct'): _rebuild_array for m in ('core', '_core')},
+}
+
+
+def _check_memo(data: bytes) -> None:
+    """Python's unpickler makes room for any number of an entry of its memo, gigabytes of it."""
+    for code, argument, _ in pickletools.genops(data):
+        if code.name in ('PUT', 'BINPUT', 'LONG_BINPUT') and argument > len(data):
+            raise pickle.UnpicklingError(f'its memo has an entry {argument}')
 
 
 def load_dump(path: Path) -> list[dict]:
@@ -43,14 +91,31 @@ def load_dump(path: Path) -> list[dict]:
     path = Path(path)
     data = path.read_bytes()
     try:
+        _check_memo(data)
         results = _Unpickler(io.BytesIO(data)).load()
     except Exception as error:
-        why = ' '.join(str(error).split())  # torch's and pickle's take several lines
+        why = ' '.join(str(error).split())[:_WHY]  # torch's and pickle's take several lines
         raise ValueError(f'{path}: not a dump of tools/test.py: {why}') from error
     fields = {'pred_score', 'gt_label'}
     if not isinstance(results, list) or not results:
         raise ValueError(f'{path}: not a dump of tools/test.py: expected a list of results')
+    shape = None
     for number, result in enumerate(results):
         if not isinstance(result, dict) or not fields <= result.keys():
             raise ValueError(f'{path}: result {number} has no pred_score and gt_label')
+        score, label = result['pred_score'], result['gt_label']
+        shape = getattr(score, 'shape', None) if shape is None else shape
+        if not (_is(score, Tensor.is_floating_point) and score.dim() and score.shape == shape):
+            raise ValueError(
+                f'{path}: pred_score of result {number} must be a tensor of one score a class, as '
+                'all of them are'
+            )
+        if not (_is(label, lambda x: x.dtype == torch.int64) and label.numel()):
+            raise ValueError(f'{path}: gt_label of result {number} must be a tensor of labels')
+        if not isinstance(result.get('video_id', ''), str):
+            raise ValueError(f'{path}: video_id of result {number} must be a text')
     return results
+
+
+def _is(value: Any, condition: Any) -> bool:
+    return isinstance(value, Tensor) and bool(condition(value))

@@ -2,8 +2,11 @@
 
 import csv
 import io
+import math
+import os
 from collections.abc import Sequence
 from pathlib import Path
+from reprlib import repr as repr_
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,7 +14,12 @@ import torch
 import yaml
 from mmengine.config import Config
 
+from mmaction_emim.utils.files import read_text
+
 from .protocol import averaging, data_name, test_views
+
+LARGEST_LIST = 1 << 18  # characters; YAML is read slowly
+NAME_MAX = 255  # bytes, of file systems
 
 
 class Entry(NamedTuple):
@@ -73,17 +81,15 @@ def read_entries(path: Path) -> list[Entry]:
     for number, item in enumerate(_yaml_list(path), start=1):
         where = f'{path}: entry {number}'
         values = _fields(item, where, ('config', 'checkpoint'), ('name', 'cfg_options'))
-        config, checkpoint = Path(values['config']), Path(values['checkpoint'])
-        for key, file in (('config', config), ('checkpoint', checkpoint)):
-            if not file.is_file():
-                raise ValueError(f'{where}: {key} {str(file)!r} does not exist')
+        config, checkpoint = (_file(values[key], where, key) for key in ('config', 'checkpoint'))
         options = values.get('cfg_options', {})
         if not isinstance(options, dict):
-            raise ValueError(f'{where}: cfg_options must be key: value, got {options!r}')
-        name = str(values.get('name', config.stem))
-        if name in entries or '/' in name or name.startswith('.'):
-            problem = 'is there twice' if name in entries else 'must be the name of a folder'
-            raise ValueError(f'{where}: name {name!r} {problem}')
+            raise ValueError(f'{where}: cfg_options must be key: value, got {repr_(options)}')
+        name = values.get('name', config.stem)
+        if not isinstance(name, str | int | float) or not _is_folder_name(str(name)):
+            raise ValueError(f'{where}: name {repr_(name)} must be the name of a folder')
+        if (name := str(name)) in entries:
+            raise ValueError(f'{where}: name {name!r} is there twice')
         options = tuple(f'{key}={value}' for key, value in options.items())
         entries[name] = Entry(name, config, checkpoint, options)
     return list(entries.values())
@@ -95,10 +101,19 @@ def read_published(path: Path) -> list[Published]:
     Raises:
         ValueError: An entry is not so.
     """
-    return [
-        Published(**_fields(item, f'{path}: entry {number}', Published._fields))
-        for number, item in enumerate(_yaml_list(path), start=1)
-    ]
+    found = []
+    for number, item in enumerate(_yaml_list(path), start=1):
+        where = f'{path}: entry {number}'
+        result = Published(**_fields(item, where, Published._fields))
+        for key, value in result._asdict().items():
+            kinds = str if key in ('name', 'data') else int | float
+            if not isinstance(value, kinds) or isinstance(value, bool):
+                kind = 'a text' if kinds is str else 'a number'
+                raise ValueError(f'{where}: {key} must be {kind}, got {repr_(value)}')
+        if not (math.isfinite(result.top1) and 0 < result.gflops < math.inf):
+            raise ValueError(f'{where}: top1 must be a percentage and gflops above 0, got {result}')
+        found.append(result)
+    return found
 
 
 def measure(name: str, cfg: Config, results: Sequence[dict], parameters: int, macs: int) -> Row:
@@ -186,18 +201,58 @@ def _table(titles: Sequence[str], rows: Sequence[tuple]) -> str:
 
 
 def _yaml_list(path: Path) -> list:
+    text = read_text(path)
+    if len(text) > LARGEST_LIST:
+        raise ValueError(
+            f'{path}: a list of at most {LARGEST_LIST:,} characters, got {len(text):,}'
+        )
     try:
-        items = yaml.safe_load(path.read_text(encoding='utf-8'))
-    except yaml.YAMLError as error:
-        raise ValueError(f'{path}: not YAML: {" ".join(str(error).split())}') from error
+        items = yaml.load(text, _Loader)
+    except Exception as error:  # of any class: the values of dates, of numbers …
+        why = ' '.join(str(error).split()) or type(error).__name__
+        raise ValueError(f'{path}: not YAML: {why}') from error
     if not isinstance(items, list) or not items:
         raise ValueError(f'{path}: expected a list of entries, each after a dash')
     return items
 
 
+class _Loader(yaml.SafeLoader):
+    """Refuses aliases inside of anchors: a short text of them unfolds to any size."""
+
+    _anchors = 0
+
+    def compose_node(self, parent: yaml.Node, index: int) -> yaml.Node:
+        if self.check_event(yaml.AliasEvent):
+            if self._anchors:
+                raise yaml.YAMLError('an alias (*) within an anchor (&)')
+            return super().compose_node(parent, index)
+        anchored = self.peek_event().anchor is not None
+        self._anchors += anchored
+        node = super().compose_node(parent, index)
+        self._anchors -= anchored
+        return node
+
+
+def _file(value: Any, where: str, key: str) -> Path:
+    if not isinstance(value, str) or not value:
+        raise ValueError(f'{where}: {key} must be the path of a file, got {repr_(value)}')
+    try:
+        if Path(value).is_file():
+            return Path(value)
+        why = 'does not exist'
+    except OSError as error:  # a name that is too long, a folder that may not be read
+        why = f'cannot be read: {error.strerror}'
+    raise ValueError(f'{where}: {key} {repr_(value)} {why}')
+
+
+def _is_folder_name(name: str) -> bool:
+    fits = 0 < len(os.fsencode(name)) <= NAME_MAX
+    return fits and '/' not in name and not name.startswith('.') and name.isprintable()
+
+
 def _fields(item: Any, where: str, needed: Sequence[str], more: Sequence[str] = ()) -> dict:
     if not isinstance(item, dict) or not set(needed) <= item.keys() <= {*needed, *more}:
-        keys = ', '.join(map(str, item)) if isinstance(item, dict) else repr(item)
+        keys = ', '.join(map(repr_, item)) if isinstance(item, dict) else repr_(item)
         optional = f', perhaps {", ".join(more)}' if more else ''
         raise ValueError(f'{where}: expected {", ".join(needed)}{optional}, got {keys}')
     return item

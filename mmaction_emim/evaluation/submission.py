@@ -11,6 +11,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from mmaction_emim.datasets.annotations import read_kinetics, read_sthv1, read_sthv2
+from mmaction_emim.utils.files import read_text
 
 TOP = 5
 HEADER = ['youtube_id', 'time_start', 'time_end', *(f'label_{i}' for i in range(1, TOP + 1))]
@@ -33,7 +34,7 @@ def read_test_list(path: Path, server: str) -> list[str]:
         ValueError: A line is wrong; the message gives file and line.
     """
     if path.suffix == '.txt':
-        lines = path.read_text(encoding='utf-8').splitlines()
+        lines = read_text(path).splitlines()
         # A path may hold spaces; a folder of frames is followed by their number and the label.
         return [clip_name(re.sub('( [0-9]+){1,2}$', '', line)) for line in lines if line.strip()]
     if server == 'kinetics':
@@ -120,7 +121,7 @@ def check_submission(path: Path, clips: Collection[str], names: Sequence[str], s
 
 
 def _read(path: Path, server: str) -> list[tuple[str, str, list[str]]]:
-    text = path.read_text(encoding='utf-8')
+    text = read_text(path, SubmissionError)
     if server == 'something':
         rows = list(csv.reader(io.StringIO(text), delimiter=';', quoting=csv.QUOTE_NONE))
         return [(f'{path}:{n}', row[0], row[1:]) for n, row in enumerate(rows, start=1) if row]

@@ -1,7 +1,26 @@
-"""Files that are never half there."""
+"""Files that are never half there, and text whose errors name it."""
 
 import os
 from pathlib import Path
+
+
+def read_text(path: Path, error: type[ValueError] = ValueError) -> str:
+    """A file's UTF-8 text, without a byte order mark.
+
+    Args:
+        path: The file.
+        error: What is raised where it is no such text.
+
+    Raises:
+        ValueError: ``error``; the message starts with ``file:line:``.
+    """
+    data = path.read_bytes()
+    try:
+        return data.decode('utf-8-sig')
+    except UnicodeDecodeError as cause:
+        # The position is in the text after a byte order mark, which holds no line break.
+        line = cause.object.count(b'\n', 0, cause.start) + 1
+        raise error(f'{path}:{line}: expected UTF-8 text: {cause.reason}') from None
 
 
 def write_text(path: Path, text: str) -> None:

@@ -1,3 +1,4 @@
+import codecs
 import pickle
 
 import numpy as np
@@ -69,3 +70,55 @@ def test_a_checkpoint_is_refused_in_one_line(tmp_path):
     with pytest.raises(ValueError) as caught:
         load_dump(tmp_path / 'y.pkl')
     assert '\n' not in str(caught.value)
+
+
+class Rebuilt:
+    def __init__(self, storage, size, stride):
+        self.parts = storage, 0, size, stride, False, {}
+
+    def __reduce__(self):
+        return torch._utils._rebuild_tensor_v2, self.parts
+
+
+class Called:
+    def __init__(self, *parts):
+        self.parts = parts
+
+    def __reduce__(self):
+        return self.parts
+
+
+@pytest.mark.parametrize(
+    'content, sentence',
+    [
+        (pickle.dumps([Rebuilt(torch.ones(1).storage(), (10**12,), (0,))]), 'of fewer numbers'),
+        (pickle.dumps([Called(np.ndarray, ((10**10,), 'O'))]), 'not callable'),
+        (pickle.dumps([Called(codecs.encode, ('é' * 10_000, 'idna'))]), "in the codec 'idna'"),
+        (b'\x80\x02]r\xff\xff\xff\x7f.', 'its memo has an entry 2147483647'),
+        (b'\x80\x04\x8e' + b'\xff' * 7 + b'\x0f.', 'not a dump'),
+        (b'(' * 10**6, 'not a dump'),
+    ],
+    ids=['expanded tensor', 'array of objects', 'codec', 'memo', 'bytes', 'marks'],
+)
+def test_sizes_are_bounded(tmp_path, content, sentence):
+    """Each took a minute, or gigabytes."""
+    (tmp_path / 'x.pkl').write_bytes(content)
+    with pytest.raises(ValueError, match=sentence):
+        load_dump(tmp_path / 'x.pkl')
+
+
+@pytest.mark.parametrize(
+    'wrong, sentence',
+    [
+        (dict(pred_score=[1.0]), 'pred_score of result 1 must be a tensor of one score a class'),
+        (dict(pred_score=torch.rand(4)), 'as all of them are'),
+        (dict(pred_score=torch.tensor(1)), 'pred_score of result 1'),
+        (dict(gt_label=2), 'gt_label of result 1 must be a tensor of labels'),
+        (dict(video_id=3), 'video_id of result 1 must be a text'),
+    ],
+)
+def test_values_of_other_kinds(tmp_path, wrong, sentence):
+    good = dict(pred_score=torch.rand(5), gt_label=torch.tensor([2]), video_id='a')
+    dump([good, good | wrong], tmp_path / 'x.pkl')
+    with pytest.raises(ValueError, match=sentence):
+        load_dump(tmp_path / 'x.pkl')

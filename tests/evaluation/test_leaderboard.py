@@ -73,10 +73,45 @@ def test_tables_and_plot(tmp_path):
         ('- {config: C, checkpoint: C, name: a/b}', "name 'a/b' must be the name of a folder"),
         ('- {config: C, checkpoint: C, cfg_options: [a]}', 'cfg_options must be key: value'),
         ('- [', 'not YAML'),
+        ('[' * 10_000, 'not YAML: maximum recursion depth exceeded'),
+        ('- 2020-13-45', 'not YAML: month must be in 1..12'),
+        ('\n'.join(['- &a0 [x]', *(f'- &a{i + 1} [*a{i}, *a{i}]' for i in range(99))]), 'an alias'),
+        (f'- {{config: C, checkpoint: C, name: "{"x" * 300}"}}', 'must be the name of a folder'),
+        (f'- {{config: "{"x" * 300}", checkpoint: C}}', 'cannot be read: File name too long'),
+        ('- {config: , checkpoint: C}', 'config must be the path of a file, got None'),
+        ('x' * 300_000, 'a list of at most 262,144 characters, got 300,000'),
+        ('- é', r'runs.yml:1: expected UTF-8 text'),
     ],
 )
 def test_one_clear_sentence(tmp_path, text, sentence):
     path = tmp_path / 'runs.yml'
-    path.write_text(text.replace('C', str(path)))
+    path.write_text(text.replace('C', str(path)), encoding='latin1')
     with pytest.raises(ValueError, match=sentence):
         read_entries(path)
+
+
+@pytest.mark.parametrize(
+    'value, sentence',
+    [
+        ('top1: x', "entry 1: top1 must be a number, got 'x'"),
+        ('gflops: true', 'gflops must be a number, got True'),
+        ('gflops: 0', 'gflops above 0'),
+        ('top1: .nan', 'top1 must be a percentage'),
+        ('name: [a]', 'name must be a text'),
+    ],
+)
+def test_a_published_result_of_other_kinds(tmp_path, value, sentence):
+    values = dict(
+        pair.split(': ') for pair in ('name: a', 'data: b', 'top1: 1', 'gflops: 2', value)
+    )
+    path = tmp_path / 'published.yml'
+    path.write_text('- {' + ', '.join(f'{k}: {v}' for k, v in values.items()) + '}')
+    with pytest.raises(ValueError, match=sentence):
+        read_published(path)
+
+
+def test_anchors_that_hold_no_alias_are_taken(tmp_path):
+    path = tmp_path / 'runs.yml'
+    common = f'&all {{config: {path}, checkpoint: {path}}}'
+    path.write_text(f'- {common}\n- {{<<: *all, name: again}}')
+    assert [entry.name for entry in read_entries(path)] == ['runs', 'again']

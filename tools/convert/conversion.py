@@ -5,6 +5,8 @@ from pathlib import Path
 
 import torch
 
+from mmaction_emim.models.weights.authors import CheckpointError
+from mmaction_emim.models.weights.checkpoint_file import read_checkpoint
 from mmaction_emim.models.weights.convert import convert_checkpoint
 
 
@@ -12,7 +14,8 @@ def main(description: str, emim: bool) -> None:
     """The command line of both tools.
 
     Raises:
-        ValueError: Something expected is missing in the checkpoint; nothing is written.
+        ValueError: The file is no checkpoint, or something expected is missing in it; nothing is
+            written.
     """
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument('src', type=Path, help='checkpoint to read')
@@ -29,10 +32,13 @@ def main(description: str, emim: bool) -> None:
     )
     args = parser.parse_args()
 
-    checkpoint = torch.load(args.src, map_location='cpu', weights_only=True)
-    converted, report = convert_checkpoint(
-        checkpoint, args.num_classes, emim, args.label_map, args.reverse
-    )
+    checkpoint = read_checkpoint(args.src)
+    try:
+        converted, report = convert_checkpoint(
+            checkpoint, args.num_classes, emim, args.label_map, args.reverse
+        )
+    except CheckpointError as error:
+        raise ValueError(f'{args.src}: {str(error).removeprefix("checkpoint: ")}') from error
     for what, names in report._asdict().items():
         print(f'{what:8}{len(names)}')
         for name in names if what != 'used' else []:

@@ -13,7 +13,7 @@ from pathlib import Path
 from mmaction_emim.datasets.annotations import AnnotationError, read_labels
 from mmaction_emim.datasets.motion_groups import flip_label_map
 from mmaction_emim.utils.command_line import run
-from mmaction_emim.utils.files import write_text
+from mmaction_emim.utils.files import read_text, write_text
 
 
 def convert(path: Path, old: list[str], new: list[str]) -> str:
@@ -27,7 +27,7 @@ def convert(path: Path, old: list[str], new: list[str]) -> str:
         raise ValueError(f'the label maps differ: {min(set(old) ^ set(new))!r} is in one only')
     order = [new.index(name) for name in old]
     lines = []
-    for number, line in enumerate(path.read_text(encoding='utf-8').splitlines(), start=1):
+    for number, line in enumerate(read_text(path, AnnotationError).splitlines(), start=1):
         start, _, label = line.strip().rpartition(' ')
         if not (label.isascii() and label.isdigit() and start) or int(label) >= len(order):
             raise AnnotationError(

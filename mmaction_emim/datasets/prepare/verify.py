@@ -108,7 +108,7 @@ def verify(
     stamps = {name: _stamp(path) for name, path in paths.items()}
     known = _read_cache(cache_file)
     verdicts = {
-        name: Verdict(*known[name][1])
+        name: known[name][1]
         for name in paths
         if name in known and known[name][0] == stamps[name] is not None
     }
@@ -135,14 +135,17 @@ def _stamp(path: Path) -> list[int] | None:
     return [stat.st_size, stat.st_mtime_ns]
 
 
-def _read_cache(path: Path) -> dict[str, tuple[list[int], list]]:
+def _read_cache(path: Path) -> dict[str, tuple[list[int], Verdict]]:
+    """The verdicts by name; a line that is none, as of a run that was stopped, costs time only."""
     known = {}
-    for line in path.read_text(encoding='utf-8').splitlines() if path.exists() else ():
+    for line in path.read_bytes().splitlines() if path.exists() else ():
         try:
-            name, stamp, verdict = json.loads(line)
-        except ValueError:  # the line that was being written when an earlier run was stopped
+            name, stamp, (frames, problem, digest) = json.loads(line)
+        except (ValueError, TypeError, RecursionError):
             continue
-        known[name] = stamp, verdict
+        good = type(frames) is int and frames > 0 and problem == '' and isinstance(digest, str)
+        if isinstance(name, str) and good and digest:
+            known[name] = stamp, Verdict(frames, problem, digest)
     return known
 
 

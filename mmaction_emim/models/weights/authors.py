@@ -15,18 +15,23 @@ WRAPPERS = ('state_dict', 'model_state_dict', 'model_state', 'model', 'module')
 HEAD, OUR_HEAD = 'head.', 'cls_head.fc_cls.'
 
 
+class CheckpointError(ValueError):
+    """A checkpoint holds other things than it should; the message starts with ``checkpoint:``."""
+
+
 def weights_of(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
     """The state dict in a checkpoint: the authors', MMEngine's, another's or a bare one.
 
     Raises:
-        ValueError: The checkpoint holds no tensor by name.
+        CheckpointError: The checkpoint holds no tensor by name.
     """
     for wrapper in WRAPPERS:
         if isinstance(checkpoint.get(wrapper), Mapping):
             checkpoint = checkpoint[wrapper]
-    weights = {name: x for name, x in checkpoint.items() if isinstance(x, Tensor)}
+    tensors = ((name, x) for name, x in checkpoint.items() if isinstance(x, Tensor))
+    weights = {name: x for name, x in tensors if isinstance(name, str)}
     if not weights:
-        raise ValueError(
+        raise CheckpointError(
             f'checkpoint: no weights in it; expected a state dict, bare or in one of {WRAPPERS}, '
             f'got keys {list(checkpoint)[:5]}'
         )

@@ -9,7 +9,9 @@ from mmaction.registry import MODELS
 from mmengine.registry import init_default_scope
 from torch import Tensor
 
-from .authors import OUR_HEAD, from_authors, inflate, to_authors, weights_of
+from mmaction_emim.utils.files import read_text
+
+from .authors import OUR_HEAD, CheckpointError, from_authors, inflate, to_authors, weights_of
 
 
 class Report(NamedTuple):
@@ -35,9 +37,17 @@ def convert(
     Returns:
         The weights with our names and shapes, and the report. ``missing`` is what the network
         needs and neither the source nor a fresh start can give.
+
+    Raises:
+        CheckpointError: The names or the sizes are of another network.
     """
     ours = from_authors(weights)
-    expected = _expected(weights, num_classes, emim)
+    try:
+        expected = _expected(weights, num_classes, emim)
+    except CheckpointError:
+        raise
+    except Exception as error:  # of any class, as the sizes are wrong
+        raise CheckpointError(f'checkpoint: its sizes are of no network: {error}') from error
     head = ours.get(f'{OUR_HEAD}weight')
     fresh_head = head is None or head.shape != expected[f'{OUR_HEAD}weight'].shape
     used, new, missing = {}, [], []
@@ -57,16 +67,21 @@ def _expected(
     weights: Mapping[str, Tensor], num_classes: int | None, emim: bool
 ) -> dict[str, Tensor]:
     """The network's own state dict, on no device, of the sizes found in the checkpoint."""
+    for name, x in weights.items():
+        if x.numel() * x.element_size() > x.untyped_storage().nbytes():
+            raise CheckpointError(f'checkpoint: {name} {tuple(x.shape)} has fewer numbers')
     depth, embed_dim = [], []
     for stage in '1234':
         projection = weights.get(f'patch_embed{stage}.proj.weight')
         blocks = {int(name.split('.')[1]) for name in weights if name.startswith(f'blocks{stage}.')}
         if projection is None:
-            raise ValueError(
+            raise CheckpointError(
                 f"checkpoint: no patch_embed{stage}.proj.weight in it: not the authors' names; "
                 f'got {list(weights)[:3]}'
             )
-        depth.append(max(blocks, default=-1) + 1)
+        if blocks != set(range(len(blocks))):
+            raise CheckpointError(f'checkpoint: blocks{stage} are {sorted(blocks)[:9]}, with a gap')
+        depth.append(len(blocks))
         embed_dim.append(projection.shape[0])
     motion = next((x for name, x in weights.items() if name.endswith('motion_conv.2.bias')), None)
     bias = next((x for name, x in weights.items() if name.endswith('.attn.rpb')), None)
@@ -100,13 +115,15 @@ def reorder_head(weights: dict[str, Tensor], label_map: Path, reverse: bool) -> 
         reverse: Whether to move them back.
 
     Raises:
-        ValueError: The list has another number of names than the head has rows.
+        ValueError: The list is not UTF-8 text, or has another number of names than the head rows.
     """
-    names = [line.strip() for line in label_map.read_text().splitlines() if line.strip()]
+    names = [line.strip() for line in read_text(label_map).splitlines() if line.strip()]
     rows = torch.tensor(sorted(range(len(names)), key=names.__getitem__))
     if not reverse:
         rows = rows.argsort()
     for name in (f'{OUR_HEAD}weight', f'{OUR_HEAD}bias'):
+        if name in weights and not weights[name].dim():
+            raise CheckpointError(f'checkpoint: {name} is one number')
         if name in weights and len(weights[name]) != len(names):
             raise ValueError(
                 f'{label_map}: expected {len(weights[name])} names, as the head, got {len(names)}'
@@ -136,7 +153,8 @@ def convert_checkpoint(
         What to save, and the report of :func:`convert`.
 
     Raises:
-        ValueError: The checkpoint is another network's, or ``label_map`` another data set's.
+        CheckpointError: The checkpoint is another network's.
+        ValueError: ``label_map`` is another data set's.
     """
     weights = weights_of(checkpoint)
     if reverse:

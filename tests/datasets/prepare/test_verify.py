@@ -1,7 +1,15 @@
 import os
 from pathlib import Path
 
-from mmaction_emim.datasets.prepare.verify import Verdict, check_frames, check_video, verify
+import pytest
+
+from mmaction_emim.datasets.prepare.verify import (
+    Verdict,
+    _read_cache,
+    check_frames,
+    check_video,
+    verify,
+)
 
 from ...official import FRAMES, clip, jpegs
 
@@ -43,6 +51,27 @@ def test_decodes_again_only_what_changed_or_was_bad(tmp_path):
     ]  # fmt: skip
     assert again['a'] == first['a'] == again['c'] != again['b']
     assert again['d'] == Verdict(0, 'missing', '')
+
+
+@pytest.mark.parametrize(
+    'line',
+    [
+        b'["a", [STAMP], 5]', b'["a", [STAMP], []]', b'[[], [STAMP], [20, "", "x"]]', b'7',
+        b'["a", [STAMP], [20, "", 7]]', b'["a", [STAMP], [20, "", ""]]', b'\xff\xfe',
+        b'["a", [STAMP], ["20", "", "x"]]', b'["a", [STAMP], [-1, "", "x"]]',
+        b'[' * 100_000, b'1' * 10_000,
+    ],
+)  # fmt: skip
+def test_a_damaged_cache_costs_time_only(tmp_path, line):
+    path, cache = tmp_path / 'a.mp4', tmp_path / 'cache'
+    path.write_bytes(b'x')
+    stat = path.stat()
+    stamp = f'{stat.st_size}, {stat.st_mtime_ns}'.encode()
+    cache.write_bytes(line.replace(b'STAMP', stamp) + b'\n')
+    assert not _read_cache(cache)
+    good = b'["a", [STAMP], [20, "", "x"]]'.replace(b'STAMP', stamp)
+    cache.write_bytes(cache.read_bytes() + good)
+    assert verify(dict(a=path), check_video, cache, 1) == dict(a=Verdict(20, '', 'x'))
 
 
 def test_folders_of_frames(tmp_path):

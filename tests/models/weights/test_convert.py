@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from mmaction_emim.models.weights.authors import CheckpointError
 from mmaction_emim.models.weights.convert import convert_checkpoint
 
 SIZES = dict(depth=[1, 1, 2, 1], dims=[8, 16, 64, 64])
@@ -58,3 +59,21 @@ def test_a_label_map_of_another_length(authors_weights, tmp_path, reverse):
         weights, _ = convert_checkpoint(weights)
     with pytest.raises(ValueError, match='expected 174 names, as the head, got 2'):
         convert_checkpoint(weights, label_map=tmp_path / 'labels.txt', reverse=reverse)
+
+
+@pytest.mark.parametrize(
+    'changed, sentence',
+    [
+        ({'blocks3.x.norm1.weight': torch.ones(1)}, "of no network: invalid literal for int.*'x'"),
+        ({'blocks3.999999999.norm1.weight': torch.ones(1)}, 'blocks3 are .*with a gap'),
+        ({'patch_embed2.proj.weight': torch.tensor(1.0)}, 'its sizes are of no network'),
+        (
+            {'head.weight': torch.ones(1).expand(10**12)},
+            r'head.weight \(1000000000000,\) has fewer',
+        ),
+        ({'blocks3.0.attn.rpb': torch.ones(1, 4, 4)}, 'window must be an odd integer'),
+    ],
+)
+def test_sizes_of_no_network(authors_weights, changed, sentence):
+    with pytest.raises(CheckpointError, match=f'^checkpoint: .*{sentence}'):
+        convert_checkpoint(authors_weights(**SIZES) | changed)

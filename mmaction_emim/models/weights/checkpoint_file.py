@@ -1,0 +1,41 @@
+"""Reads checkpoint files as data, whatever is in them."""
+
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+_WHY = 300  # characters of the cause in an error
+
+
+def read_checkpoint(path: Path) -> Mapping[str, Any]:
+    """What ``torch.save`` wrote, on the CPU; no code that it names is run.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: The file is damaged, holds other things than data, or no dict at its top.
+    """
+    path = Path(path)
+    try:
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                if any(entry.compress_type for entry in archive.infolist()):
+                    raise ValueError('its entries are compressed, as those of torch.save never are')
+        checkpoint = torch.load(path, map_location='cpu', weights_only=True)
+    except (FileNotFoundError, IsADirectoryError, PermissionError):
+        raise
+    except Exception as error:  # of any class, as the file is damaged
+        raise ValueError(f'{path}: not a checkpoint of weights: {_cause(error)}') from error
+    if not isinstance(checkpoint, Mapping):
+        kind = type(checkpoint).__name__
+        raise ValueError(f'{path}: not a checkpoint of weights: expected a dict, got {kind}')
+    return checkpoint
+
+
+def _cause(error: Exception) -> str:
+    """What torch says in the midst of its advice to load with ``weights_only=False``."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    says = [line for line in lines if 'Unsupported' in line or 'WeightsUnpickler error' in line]
+    return ((says or lines or [type(error).__name__])[0])[:_WHY]

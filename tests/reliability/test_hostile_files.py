@@ -1,0 +1,147 @@
+"""A file that holds code is refused by whatever reads it, and the code does not run."""
+
+import pickle
+
+import pytest
+import torch
+from mmengine.runner import CheckpointLoader
+
+from mmaction_emim.evaluation.dump import load_dump
+from mmaction_emim.models.weights.checkpoint_file import read_checkpoint
+
+from ..engine.conftest import runner  # noqa: F401  a fixture
+from .hostile import FORMS, GADGETS, checkpoint, pickles
+
+CONFIG = 'configs/emim_motionshapes.py'
+
+
+@pytest.fixture
+def ran(tmp_path):
+    """The folder that the payloads make."""
+    return tmp_path / 'ran'
+
+
+@pytest.mark.parametrize('gadget', GADGETS)
+def test_the_payloads_are_live(gadget, ran):
+    try:
+        pickle.loads(pickles(ran)[gadget])
+    except RuntimeError:  # torch finds no tensor where the payload was
+        assert gadget == 'in a tensor'
+    assert ran.is_dir()
+
+
+@pytest.mark.parametrize('form', FORMS)
+@pytest.mark.parametrize('gadget', GADGETS)
+def test_readers_refuse(gadget, form, ran, tmp_path):
+    path = tmp_path / 'hostile.pth'
+    path.write_bytes(checkpoint(form, pickles(ran)[gadget]))
+    for read in (read_checkpoint, load_dump):
+        with pytest.raises(ValueError, match='hostile.pth: not a '):
+            read(path)
+    with pytest.raises((pickle.UnpicklingError, RuntimeError)):
+        CheckpointLoader.load_checkpoint(str(path))
+    assert not ran.exists()
+
+
+def train(data, path, *more):
+    loaders = [f'{name}_dataloader' for name in ('train', 'val', 'test')]
+    options = [f'{loader}.dataset.data_root={data}' for loader in loaders]
+    options += [f'{loader}.num_workers=0' for loader in loaders]
+    options += [f'{loader}.persistent_workers=False' for loader in loaders]
+    return ['--cfg-options', *options, 'model.backbone.spatial_stride=1', *more]
+
+
+# What each tool is given, by the file that is hostile.
+TOOLS = {
+    'train, load_from': lambda file, data, out: [
+        'tools/train.py', CONFIG, '--work-dir', out, *train(data, file, f'load_from={file}')
+    ],
+    'train, resume': lambda file, data, out: [
+        'tools/train.py', CONFIG, '--work-dir', out, '--resume', file, *train(data, file)
+    ],
+    'train, init_cfg': lambda file, data, out: [
+        'tools/train.py', CONFIG, '--work-dir', out, *train(
+            data, file, 'model.backbone.init_cfg.type=Pretrained',
+            f'model.backbone.init_cfg.checkpoint={file}',
+        )
+    ],
+    'test': lambda file, data, out: [
+        'tools/test.py', CONFIG, file, '--work-dir', out, *train(data, file)
+    ],
+    'convert_emim': lambda file, data, out: ['tools/convert/convert_emim.py', file, out],
+    'convert_emim, reverse': lambda file, data, out: [
+        'tools/convert/convert_emim.py', file, out, '--reverse'
+    ],
+    'convert_uniformer': lambda file, data, out: ['tools/convert/convert_uniformer.py', file, out],
+    'export': lambda file, data, out: [
+        'tools/deployment/export.py', CONFIG, file, f'{out}.pt2'
+    ],
+    'submission, write': lambda file, data, out: [
+        'tools/submission.py', 'write', file, '--out', out, '--label-map',
+        f'{data}/classes.txt', '--test-list', f'{data}/test.txt',
+    ],
+    'submission, check': lambda file, data, out: [
+        'tools/submission.py', 'check', file, '--label-map',
+        f'{data}/classes.txt', '--test-list', f'{data}/test.txt',
+    ],
+    'class_accuracy': lambda file, data, out: [
+        'tools/analysis_tools/class_accuracy.py', file, f'{data}/classes.txt'
+    ],
+    'leaderboard': lambda file, data, out: ['tools/leaderboard.py', file, '--out', out],
+    'leaderboard, published': lambda file, data, out: [
+        'tools/leaderboard.py', file, '--out', out, '--published', file
+    ],
+    'labels': lambda file, data, out: ['tools/data/labels.py', 'flip-map', file],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize('tool', TOOLS)
+@pytest.mark.parametrize('gadget', ['os.mkdir', 'STACK_GLOBAL'])
+def test_tools_refuse(call, motion_shapes, tool, gadget, ran, tmp_path):
+    file = tmp_path / 'hostile.pth'
+    form = 'zip' if gadget == 'os.mkdir' else 'pickle'
+    file.write_bytes(checkpoint(form, pickles(ran)[gadget]))
+    out = str(tmp_path / 'out')
+    command = TOOLS[tool](str(file), str(motion_shapes), out)
+    done = call(*command)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith('error: ')
+    assert not ran.exists()
+
+
+@pytest.mark.slow
+def test_the_leaderboard_lists_a_hostile_checkpoint_as_failed(run, motion_shapes, ran, tmp_path):
+    file, runs = tmp_path / 'hostile.pth', tmp_path / 'runs.yml'
+    file.write_bytes(checkpoint('zip', pickles(ran)['os.mkdir']))
+    runs.write_text(f'- {{config: {CONFIG}, checkpoint: {file}}}\n')
+    assert run('tools/leaderboard.py', str(runs), '--out', str(tmp_path / 'out')).returncode == 1
+    assert '- emim_motionshapes: ' in (tmp_path / 'out' / 'leaderboard.md').read_text()
+    assert not ran.exists()
+
+
+@pytest.mark.parametrize('tag', ['object/apply:os.mkdir', 'object/new:os.mkdir', 'name:os.mkdir'])
+def test_yaml_calls_nothing(call, tag, ran, tmp_path):
+    file = tmp_path / 'runs.yml'
+    file.write_text(f'- !!python/{tag} [{ran}]\n')
+    done = call('tools/leaderboard.py', str(file), '--out', str(tmp_path / 'out'))
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith(f'error: {file}: not YAML: ')
+    assert not ran.exists()
+
+
+@pytest.mark.parametrize('key', ['cfg', 'config'])
+def test_resuming_does_not_run_the_config_in_a_checkpoint(runner, key, ran, tmp_path):  # noqa: F811
+    """MMEngine runs it as Python; ours reads it, MMCV's of old is left out."""
+    hooks = dict(
+        resume=dict(type='SameTrainingHook', on_change='keep'),
+        checkpoint=dict(type='CheckpointHook', interval=1),
+    )
+    runner(train_cfg=dict(by_epoch=True, max_epochs=1), default_hooks=hooks).train()
+    path = tmp_path / 'epoch_1.pth'
+    saved = torch.load(path, weights_only=True)
+    saved['meta'][key] = f'import os\nos.mkdir({str(ran)!r})\n'
+    torch.save(saved, path)
+    cfg = dict(by_epoch=True, max_epochs=2)
+    again = runner(train_cfg=cfg, default_hooks=hooks, resume=True, load_from=str(path))
+    again.train()
+    assert again.epoch == 2 and not ran.exists()
