@@ -1,5 +1,6 @@
 """Tools in the process of the tests, where all that they import is imported already."""
 
+import gc
 import multiprocessing
 import os
 import random
@@ -66,6 +67,8 @@ def _as_a_process(folder: Path) -> Iterator[None]:
             torch.set_num_threads(threads)
             cv2.setNumThreads(cv2_threads)
             multiprocessing.set_start_method(start_method, force=True)
+            if MessageHub._instance_dict:
+                gc.collect()  # a runner is in cycles, and so is its network
             for logger in MMLogger._instance_dict.values():
                 for handler in logger.handlers:
                     handler.close()
