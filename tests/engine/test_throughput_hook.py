@@ -5,11 +5,11 @@ import pytest
 
 def test_clips_of_a_batch_over_its_time(train, tmp_path):
     runner = train(custom_hooks=[dict(type='ThroughputHook')])
-    told = [
+    logged = [
         runner.message_hub.get_scalar(f'train/{name}').data[0] for name in ('clips_per_s', 'time')
     ]
-    assert len(told[0]) == 3  # ten clips in batches of four
-    for speed, seconds, clips in zip(*told, (4, 4, 2), strict=True):
+    assert len(logged[0]) == 3  # ten clips in batches of four
+    for speed, seconds, clips in zip(*logged, (4, 4, 2), strict=True):
         assert speed * seconds == pytest.approx(clips)
     log = next((tmp_path / 'work').glob('*/vis_data/scalars.json')).read_text().splitlines()
-    assert json.loads(log[0])['clips_per_s'] == pytest.approx(told[0][0])
+    assert json.loads(log[0])['clips_per_s'] == pytest.approx(logged[0][0])

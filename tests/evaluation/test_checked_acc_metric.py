@@ -40,7 +40,7 @@ def test_scores_and_samples_are_left_as_they_are():
 
 def test_a_failed_clip_of_several_labels_lacks_them_all():
     init_default_scope('mmaction')
-    told = {}
+    metrics = {}
     for failed in (False, True):
         data = [
             dict(
@@ -52,7 +52,7 @@ def test_a_failed_clip_of_several_labels_lacks_them_all():
         ]
         evaluator = Evaluator(dict(type='CheckedAccMetric', metric_list='mean_average_precision'))
         evaluator.process(data, None)
-        told[failed] = evaluator.evaluate(len(data))
-    assert told[False]['acc/mean_average_precision'] == 1.0
-    assert told[True]['acc/mean_average_precision'] < 0.95
-    assert told[True]['acc/failed_clips'] == 2
+        metrics[failed] = evaluator.evaluate(len(data))
+    assert metrics[False]['acc/mean_average_precision'] == 1.0
+    assert metrics[True]['acc/mean_average_precision'] < 0.95
+    assert metrics[True]['acc/failed_clips'] == 2

@@ -96,7 +96,7 @@ def test_in_a_plain_vit(name):
 
 @pytest.mark.parametrize('mmaction2', ['absent', 'installed'])
 def test_torch_is_enough(run, mmaction2):
-    """Where MMAction2 is installed its registries are told of us, and none of its models loads."""
+    """Where MMAction2 is installed its registries know of us, and none of its models loads."""
     done = run(str(PROGRAM), mmaction2)
     assert done.returncode == 0, done.stderr
     printed = json.loads(done.stdout)
