@@ -1,5 +1,6 @@
 """Lists the clips that failed, in the working folder."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -14,7 +15,8 @@ class FailedClipsHook(Hook):
     """Writes ``failed_clips_{train,val,test}.txt``, a path a line, after each epoch.
 
     Of all processes, since the start of the run; no file where no clip failed. The causes are in
-    the log. For the datasets that note what failed, as ``CheckedVideoDataset`` does.
+    the log. For the datasets that note what failed, as ``CheckedVideoDataset`` does, and those
+    inside of ``ConcatDataset``, ``RepeatDataset`` and the like.
     """
 
     def after_train_epoch(self, runner: Runner) -> None:
@@ -27,11 +29,11 @@ class FailedClipsHook(Hook):
         self._report(runner, runner.test_dataloader.dataset, 'test')
 
     def _report(self, runner: Runner, dataset: torch.utils.data.Dataset, split: str) -> None:
-        if not hasattr(dataset, 'failed'):
-            return
-        failed = dataset.failed.to(torch.uint8)
-        all_reduce(failed, 'max')
-        paths = [dataset.path(idx) for idx in failed.nonzero().flatten().tolist()]
+        paths = []
+        for each in dict.fromkeys(_noting(dataset)):
+            failed = each.failed.to(torch.uint8)
+            all_reduce(failed, 'max')
+            paths += [each.path(idx) for idx in failed.nonzero().flatten().tolist()]
         if paths:
             self._write(runner, Path(runner.work_dir) / f'failed_clips_{split}.txt', paths)
 
@@ -39,3 +41,12 @@ class FailedClipsHook(Hook):
     def _write(self, runner: Runner, file: Path, paths: list[str]) -> None:
         file.write_text(''.join(f'{path}\n' for path in paths), encoding='utf-8')
         runner.logger.warning(f'{len(paths)} clips failed: {file}')
+
+
+def _noting(dataset: torch.utils.data.Dataset) -> Iterator[torch.utils.data.Dataset]:
+    """The datasets that note what failed, in what wraps them."""
+    if hasattr(dataset, 'failed'):
+        yield dataset
+    for inner in [*getattr(dataset, 'datasets', ()), getattr(dataset, 'dataset', None)]:
+        if inner is not None:
+            yield from _noting(inner)

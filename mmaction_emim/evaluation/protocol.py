@@ -1,6 +1,7 @@
 """What a config says of itself: its data, its test's views and how their scores are averaged."""
 
 import re
+from collections.abc import Iterator
 
 from mmengine.config import Config
 
@@ -20,32 +21,69 @@ AVERAGING = {
 }
 
 
+def tested_datasets(cfg: Config) -> list[dict]:
+    """Configs of the datasets that are tested: those inside of ``ConcatDataset`` and the like.
+
+    Raises:
+        ValueError: The config has no ``test_dataloader``.
+    """
+    if not cfg.get('test_dataloader'):
+        raise ValueError(f'{cfg.filename}: test_dataloader: the config has none')
+    return list(_inside(cfg.test_dataloader.dataset))
+
+
+def _inside(dataset: dict) -> Iterator[dict]:
+    inner = [*dataset.get('datasets', ()), *filter(None, [dataset.get('dataset')])]
+    if not inner:
+        yield dataset
+    for each in inner:
+        yield from _inside(each)
+
+
 def data_name(cfg: Config) -> str:
     """The dataset that is tested; the list's name where it is none that we know."""
-    dataset = cfg.test_dataloader.dataset
+    return ' and '.join(dict.fromkeys(map(_name, tested_datasets(cfg))))
+
+
+def _name(dataset: dict) -> str:
+    if not dataset.get('ann_file'):
+        return _type(dataset)
     place = f'{dataset.get("data_root") or ""}/{dataset.ann_file}'
     return next((name for key, name in DATA.items() if re.search(key, place)), place)
+
+
+def _type(config: dict) -> str:
+    kind = config['type']  # a class in MMEngine's pure Python configs
+    return kind if isinstance(kind, str) else kind.__name__
+
+
+def test_pipeline(cfg: Config) -> list[dict]:
+    """The transforms of a test; of several datasets the first one's."""
+    return tested_datasets(cfg)[0].get('pipeline') or []
 
 
 def input_shape(cfg: Config) -> tuple[int, int, int]:
     """(T, H, W) of one view, from the config's test pipeline; 224 x 224 where it says no size.
 
     Raises:
-        ValueError: No step of the pipeline says how many frames a clip has.
+        ValueError: No step of the pipeline says how many frames a clip has, or not in one number.
     """
     T = 0
-    for step in cfg.test_dataloader.dataset.pipeline:
-        T = T or step.get('clip_len', 0) * (step.get('num_clips', 1) if is_2d(cfg.model) else 1)
+    for step in test_pipeline(cfg):
+        clip_len = step.get('clip_len', 0)
+        if not isinstance(clip_len, int):  # of several modalities
+            raise ValueError(f'test_pipeline: clip_len must be an integer, got {clip_len}')
+        T = T or clip_len * (step.get('num_clips', 1) if is_2d(cfg.model) else 1)
     if not T:
-        raise ValueError('test_dataloader.dataset.pipeline: no step has clip_len; give --shape')
+        raise ValueError('test_pipeline: no step has clip_len; give --shape')
     return T, *(frame_size(cfg) or (224, 224))
 
 
 def frame_size(cfg: Config) -> tuple[int, int] | None:
     """(H, W) that the config's test pipeline gives to all clips; None: as they are."""
     size = None
-    for step in cfg.test_dataloader.dataset.pipeline:
-        if step.type == 'Resize' and not step.get('keep_ratio', True):
+    for step in test_pipeline(cfg):
+        if _type(step) == 'Resize' and not step.get('keep_ratio', True):
             size = step.scale[1], step.scale[0]
         if 'crop_size' in step:
             size = (step.crop_size,) * 2 if isinstance(step.crop_size, int) else step.crop_size
@@ -54,17 +92,17 @@ def frame_size(cfg: Config) -> tuple[int, int] | None:
 
 def is_2d(model_cfg: dict) -> bool:
     """Whether the recognizer's network takes single frames: ``num_clips`` make one clip."""
-    return model_cfg['type'].endswith('Recognizer2D')
+    return _type(model_cfg).endswith('Recognizer2D')
 
 
 def test_views(cfg: Config) -> tuple[int, int]:
     """(clips, crops) of a video in the test; a Recognizer2D's ``num_clips`` make one clip."""
     clips = crops = 1
-    for step in cfg.test_dataloader.dataset.pipeline:
+    for step in test_pipeline(cfg):
         if 'clip_len' in step:
             clips = 1 if is_2d(cfg.model) else step.get('num_clips', 1)
             clips *= 2 if step.get('twice_sample') else 1
-        crops *= CROPS.get(step.type, 1)
+        crops *= CROPS.get(_type(step), 1)
     return clips, crops
 
 
@@ -74,11 +112,16 @@ def averaging(cfg: Config) -> str:
 
 
 def describe_test(cfg: Config) -> str:
-    """One line for the log of a test."""
-    clips, crops = test_views(cfg)
-    T, H, W = input_shape(cfg)
-    view = f'{T} x {H} x {W}' if frame_size(cfg) else f'{T} whole frames'
-    return (
-        f'test on {data_name(cfg)}: {clips} x {crops} views (clips x crops) of {view}; '
-        f'{averaging(cfg)} (model.cls_head.average_clips)'
-    )
+    """One line for the log of a test: as much of this as the config says."""
+    said = f'test on {data_name(cfg)}'
+    try:
+        T, H, W = input_shape(cfg)
+    except ValueError:  # features, or several modalities
+        pass
+    else:
+        clips, crops = test_views(cfg)
+        view = f'{T} x {H} x {W}' if frame_size(cfg) else f'{T} whole frames'
+        said += f': {clips} x {crops} views (clips x crops) of {view}'
+    if 'cls_head' in cfg.model:
+        said += f'; {averaging(cfg)} (model.cls_head.average_clips)'
+    return said

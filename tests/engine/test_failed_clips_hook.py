@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.dataset import ConcatDataset, RepeatDataset
 from mmengine.model import BaseModel
 from mmengine.registry import init_default_scope
 from torch import nn
@@ -56,7 +57,7 @@ def clips(tmp_path):
             dict(type='PackActionInputs'),
         ]
         options = dict(data_root=str(tmp_path), max_failed_share=0.5, num_classes=2)
-        options['test_mode'] = name != 'train'
+        options['test_mode'] = name == 'val'
         return CheckedRawframeDataset(f'{name}.txt', pipeline, **options)
 
     return clips
@@ -87,6 +88,15 @@ def test_lists_the_clips_of_each_split(train, clips, tmp_path, workers):
     assert failed == 1
     log = next((tmp_path / 'work').glob('*/*.log')).read_text()
     assert '2 clips failed: ' in log and 'failed_clips_train.txt' in log
+
+
+def test_looks_into_wrappers(train, clips, tmp_path):
+    some, others = clips('train', {1, 6}), clips('others', {2})
+    run(train, ConcatDataset([some, others, some]), RepeatDataset(clips('val', {0}), 2))
+    folder = tmp_path / 'work'
+    listed = (folder / 'failed_clips_train.txt').read_text().splitlines()
+    assert listed == [f'{tmp_path}/{name}' for name in ('train/1', 'train/6', 'others/2')]
+    assert (folder / 'failed_clips_val.txt').read_text() == f'{tmp_path}/val/0\n'
 
 
 def test_configs_use_it(root):

@@ -1,4 +1,9 @@
+from pathlib import Path
+
+import mmaction
 import pytest
+from mmaction.datasets.transforms import SampleFrames, ThreeCrop
+from mmaction.models import Recognizer2D
 from mmengine.config import Config
 
 from mmaction_emim.evaluation.protocol import describe_test, input_shape
@@ -33,3 +38,59 @@ def test_input_shape_is_the_test_pipelines():
     name = 'emim-uniformer-base_k400-pre_8xb4-u32-50e_sthv2-rgb'
     cfg = Config.fromfile(ROOT / 'configs' / 'emim' / f'{name}.py')
     assert input_shape(cfg) == (32, 224, 224)
+
+
+UPSTREAM = Path(mmaction.__file__).parent / '.mim' / 'configs'
+WRAPPED = 'slowonly/slowonly_imagenet-pretrained-r50_32xb8-8x8x1-steplr-150e_kinetics710-rgb'
+SEVERAL_MODALITIES = 'posec3d/rgbpose_conv3d/rgbpose_conv3d'
+
+
+def test_something_of_every_test_of_upstream():
+    tests = 0
+    for path in UPSTREAM.rglob('*.py'):
+        cfg = Config.fromfile(path)
+        if '_base_' not in path.parts and 'test_dataloader' in cfg:
+            assert describe_test(cfg).startswith('test on '), path
+            tests += 1
+    assert tests > 200
+
+
+@pytest.mark.parametrize(
+    'name, line',
+    [
+        (
+            f'recognition/{WRAPPED}',
+            'test on Kinetics-400 and Kinetics-600 and /data/kinetics710/k700_val_list_videos.txt: '
+            '10 x 3 views (clips x crops) of 8 x 256 x 256; probabilities are averaged '
+            '(model.cls_head.average_clips)',
+        ),
+        (  # a localizer on features
+            'localization/bsn/bsn_tem_1xb16-400x100-20e_activitynet-feature',
+            'test on /data/ActivityNet/anet_anno_full.json',
+        ),
+        (
+            f'skeleton/{SEVERAL_MODALITIES}',
+            'test on /data/skeleton/ntu60_2d.pkl; probabilities are averaged '
+            '(model.cls_head.average_clips)',
+        ),
+    ],
+    ids=['wrapped', 'no head', 'modalities'],
+)
+def test_says_what_can_be_said(name, line):
+    assert describe_test(Config.fromfile(UPSTREAM / f'{name}.py')) == line
+
+
+def test_types_may_be_classes():
+    pipeline = [dict(type=SampleFrames, clip_len=1, num_clips=8), dict(type=ThreeCrop, crop_size=9)]
+    cfg = Config(
+        dict(
+            model=dict(type=Recognizer2D),
+            test_dataloader=dict(dataset=dict(type='Own', pipeline=pipeline)),
+        )
+    )
+    assert describe_test(cfg) == 'test on Own: 1 x 3 views (clips x crops) of 8 x 9 x 9'
+
+
+def test_needs_a_test():
+    with pytest.raises(ValueError, match='test_dataloader: the config has none'):
+        describe_test(Config(dict(model={})))
