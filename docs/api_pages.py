@@ -3,6 +3,7 @@
 import importlib
 import inspect
 import pkgutil
+import re
 from pathlib import Path
 from types import ModuleType
 
@@ -44,6 +45,15 @@ def imported_as(member: type | object) -> str:
     return f'{member.__module__}.{name}'
 
 
+def constants(module: ModuleType) -> list[str]:
+    """Full names of the constants of ``module`` that docstrings refer to."""
+    package = Path(mmaction_emim.__file__).parent
+    text = '\n'.join(path.read_text() for path in package.rglob('*.py'))
+    named = set(re.findall(r':data:`[\w.~]*?(\w+)`', text))
+    assigned = re.findall(r'^([A-Z_]+)(?:: [^=]+)? = ', inspect.getsource(module), re.MULTILINE)
+    return [f'{module.__name__}.{name}' for name in assigned if name in named]
+
+
 def page(package: str, modules: list[ModuleType]) -> str:
     """The page of a package, in reStructuredText."""
     lines = [package, '=' * len(package), '']
@@ -54,6 +64,8 @@ def page(package: str, modules: list[ModuleType]) -> str:
         # apis.export is a module and, for users, the function that it defines.
         hidden = ['   :no-index:'] if module.__name__ in names else []
         lines += [f'.. automodule:: {module.__name__}', *hidden, '']
+        for name in constants(module):
+            lines += [f'.. py:data:: {name}', '']
         for member in public(module):
             if inspect.isclass(member):
                 lines += [f'.. autoclass:: {imported_as(member)}']

@@ -76,6 +76,7 @@ def test_every_public_class_and_function_is_in_the_reference_once(api_pages, tmp
     assert sorted(found) == sorted(expected)
     assert '.. autoclass:: mmaction_emim.models.motion.EMIMAttention' in text
     assert '.. autofunction:: mmaction_emim.ops.cost_volume' in text
+    assert '.. py:data:: mmaction_emim.models.weights.authors.WRAPPERS' in text  # it is referred to
 
 
 def test_pages_of_what_is_gone_go_too(api_pages, tmp_path):
