@@ -7,12 +7,12 @@ from mmengine.registry import init_default_scope
 from mmengine.runner.checkpoint import load_checkpoint
 
 from mmaction_emim.models.weights.authors import (
-    adapt_checkpoint,
     from_authors,
     inflate,
     to_authors,
     weights_of,
 )
+from mmaction_emim.models.weights.fit import fit_checkpoint
 
 SIZES = dict(depth=[1, 1, 2, 1], dims=[8, 16, 64, 64])
 
@@ -61,7 +61,7 @@ def test_a_head_of_other_classes_is_left_out(authors_weights, classes):
     head = dict(type='I3DHead', num_classes=classes, in_channels=64)
     model = MODELS.build(dict(type='Recognizer3D', backbone=backbone_cfg(), cls_head=head))
     checkpoint = {'model_state': authors_weights(**SIZES), 'epoch': 1}
-    left_out = adapt_checkpoint(checkpoint, model)
+    left_out = fit_checkpoint(checkpoint, model)
     if classes == 174:
         assert left_out == []
     else:
