@@ -4,6 +4,7 @@ import json
 import pickle
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -71,6 +72,23 @@ def test_drn_says_why_it_cannot_be_built():
 
     with pytest.raises(ImportError, match='issue 2714'):
         MODELS.build(dict(type='mmaction.DRN'))
+
+
+@pytest.mark.skipif(find_spec('torchvision') is not None, reason='torchvision tells these names')
+def test_names_of_weights_that_torchvision_alone_knows():
+    from mmengine.runner.checkpoint import get_torchvision_models
+
+    with pytest.raises(
+        ValueError, match=r'torchvision://resnet50.imagenet1k_v2.*need .* torchvision'
+    ):
+        get_torchvision_models()['resnet50.imagenet1k_v2']
+
+
+def test_imgaug_is_refused_in_words():
+    from mmaction.datasets.transforms import ImgAug
+
+    with pytest.raises(ImportError, match='ImgAug: imgaug does not work with numpy 2'):
+        ImgAug('default')
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason='CUDA has float16')

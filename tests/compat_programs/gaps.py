@@ -15,6 +15,7 @@ import sys
 import traceback
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
 
@@ -24,6 +25,7 @@ UPSTREAM = (
     'mmaction.datasets.transforms',
     'mmaction.engine',
     'mmaction.models',
+    'mmengine.config',
     'mmengine.dist',
     'mmengine.logging',
     'mmengine.optim',
@@ -143,6 +145,54 @@ def hue() -> None:
     assert moved[0] > moved[2] > moved[1], moved
 
 
+@gap
+def torchvision_for_another_torch() -> None:
+    from mmengine.utils.dl_utils import collect_env
+
+    assert 'GCC' in collect_env()
+
+
+@gap
+def torchvision_addresses() -> None:
+    from mmengine.runner.checkpoint import get_torchvision_models
+
+    assert get_torchvision_models()['resnet50'].startswith('https://')
+
+
+@gap
+def read_base() -> None:
+    from mmengine.config import Config
+
+    Path('base.py').write_text('length = 8\n')
+    Path('config.py').write_text(
+        'import os.path\n'
+        'from pathlib import Path\n'
+        'from mmengine.config import read_base\n'
+        'with read_base():\n'
+        '    from .base import *\n'
+        "root = os.path.join('data', str(Path('clips')))\n"
+    )
+    cfg = Config.fromfile('config.py')
+    assert (cfg.root, cfg.length) == (os.path.join('data', 'clips'), 8)
+
+
+@gap
+def imgaug() -> None:
+    import numpy as np
+    from mmaction.datasets.transforms import ImgAug
+
+    with suppress(ImportError):
+        ImgAug('default')
+    assert np.bool is np.bool_, 'np.bool is changed for the whole process'
+
+
+def add_broken_torchvision() -> None:
+    """A package that ends as torchvision does which was built for another torch."""
+    Path('torchvision').mkdir()
+    error = "raise RuntimeError('operator torchvision::nms does not exist')\n"
+    Path('torchvision', '__init__.py').write_text(error)
+
+
 def free_port() -> int:
     with socket.socket() as server:
         server.bind(('127.0.0.1', 0))
@@ -165,6 +215,8 @@ def add_drn() -> None:
 
 def main(order: str) -> None:
     ended = {}
+    add_broken_torchvision()
+    sys.path.insert(0, os.getcwd())
     if order == 'after':
         add_drn()
         for name in UPSTREAM:

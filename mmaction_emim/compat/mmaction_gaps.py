@@ -1,0 +1,175 @@
+"""Gaps of MMAction2 1.2.0."""
+
+import importlib.machinery
+import importlib.metadata
+import importlib.util
+import logging
+import sys
+from collections.abc import Callable, Iterator
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import nn
+
+from . import BatchNorm, Convolution
+from .cure import after, before, replace
+
+
+def provide_importlib_metadata() -> None:
+    """mmaction2 imports ``importlib_metadata`` and does not declare it (no upstream issue found).
+
+    Cure: the standard library's twin under that name.
+    """
+    if importlib.util.find_spec('importlib_metadata') is None:
+        sys.modules['importlib_metadata'] = importlib.metadata
+
+
+@before('mmaction.models.localizers')
+def provide_drn(localizers: ModuleType) -> None:
+    """mmaction2 1.2.0 lacks ``localizers/drn``: no model imports (mmaction2 issue 2714).
+
+    Cure: a placeholder whose ``DRN`` says so when it is built.
+    """
+    name = f'{localizers.__name__}.drn'
+    if name in sys.modules or importlib.machinery.PathFinder.find_spec(name, localizers.__path__):
+        return
+
+    class DRN:
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            raise ImportError(
+                'DRN: the released mmaction2 1.2.0 does not contain this localizer '
+                '(mmaction2 issue 2714); install MMAction2 from its repository to use it'
+            )
+
+    from mmaction.registry import MODELS
+
+    MODELS.register_module(module=DRN, force=True)
+    package, module = ModuleType(name), ModuleType(f'{name}.drn')
+    package.__path__ = []
+    package.drn, module.DRN = module, DRN
+    sys.modules[name], sys.modules[f'{name}.drn'] = package, module
+
+
+@before('mmaction.models.multimodal')
+def leave_out_vindlu(multimodal: ModuleType) -> None:
+    """With any ``transformers`` there, mmaction2 imports VindLU, which fits few of its versions.
+
+    No model imports where VindLU does not (no upstream issue found). Cure: the placeholders that
+    upstream registers without ``transformers``.
+    """
+    from mmaction.registry import MODELS, TOKENIZER
+    from mmaction.utils import dependency
+    from mmengine.logging import print_log
+
+    vindlu = f'{multimodal.__name__}.vindlu'
+    if not dependency.WITH_MULTIMODAL:
+        return
+    try:
+        importlib.import_module(vindlu)
+    except Exception as error:  # of any of transformers' modules
+        dependency.WITH_MULTIMODAL = False
+        for registry in (MODELS, TOKENIZER):
+            for name, component in list(registry.module_dict.items()):
+                if component.__module__.startswith(vindlu):
+                    del registry.module_dict[name]
+        print_log(
+            "MMAction2's VindLU is left out, since it cannot be imported with transformers "
+            f'{importlib.metadata.version("transformers")}: {error}',
+            logger='current',
+            level=logging.WARNING,
+        )
+
+
+@after('mmaction.models.heads.base')
+def float_scores(base: ModuleType) -> None:
+    """``BaseHead.loss_by_feat`` hands bfloat16 scores to numpy (no upstream issue found).
+
+    Cure: float32 scores.
+    """
+
+    def in_float32(original: Callable) -> Callable:
+        def loss_by_feat(self: Any, cls_scores: Any, *args: Any, **kwargs: Any) -> dict:
+            if isinstance(cls_scores, torch.Tensor):
+                cls_scores = cls_scores.float()
+            return original(self, cls_scores, *args, **kwargs)
+
+        return loss_by_feat
+
+    replace(base.BaseHead, 'loss_by_feat', in_float32)
+
+
+@after('mmaction.engine.optimizers.tsm_optim_wrapper_constructor')
+def tsm_optimizer_of_any_module(tsm: ModuleType) -> None:
+    """``TSMOptimWrapperConstructor`` knows convolutions, linear layers and batch norms only.
+
+    It refuses LayerNorm and leaves out, in silence, what a module with children holds itself (no
+    upstream issue found). Cure: these train with the base learning rate and no weight decay.
+    """
+    known = (Convolution, nn.Linear, BatchNorm, nn.GroupNorm)
+
+    class Known:
+        """The modules of a network that upstream has a rule for, and those without parameters."""
+
+        def __init__(self, model: nn.Module) -> None:
+            self.model = model
+
+        def modules(self) -> Iterator[nn.Module]:
+            for module in self.model.modules():
+                if isinstance(module, known) or not module._parameters:
+                    yield module
+
+    def with_the_rest(original: Callable) -> Callable:
+        def add_params(self: Any, params: list[dict], model: nn.Module, **kwargs: Any) -> None:
+            original(self, params, Known(model), **kwargs)
+            taken = {id(p) for group in params for p in group['params']}
+            rest = [p for p in model.parameters() if p.requires_grad and id(p) not in taken]
+            if rest:
+                params.append({'params': rest, 'lr': self.base_lr, 'weight_decay': 0})
+
+        return add_params
+
+    replace(tsm.TSMOptimWrapperConstructor, 'add_params', with_the_rest)
+
+
+@after('mmaction.datasets.transforms.processing')
+def negative_hue_shift(processing: ModuleType) -> None:
+    """``ColorJitter`` adds a negative shift to uint8 hues: OverflowError in numpy 2.
+
+    (No upstream issue found.) Cure: the same sum in int16.
+    """
+    import cv2
+    import numpy as np
+
+    def adjust_hue(img: np.ndarray, factor: float) -> np.ndarray:
+        img = np.clip(img, 0, 255).astype(np.uint8)
+        hsv = cv2.cvtColor(img, cv2.COLOR_RGB2HSV)
+        hsv[..., 0] = (hsv[..., 0].astype(np.int16) + int(factor * 255)) % 180
+        return cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB).astype(np.float32)
+
+    try:
+        processing.ColorJitter.adjust_hue(np.zeros((1, 1, 3)), -0.1)
+    except OverflowError:
+        processing.ColorJitter.adjust_hue = staticmethod(adjust_hue)
+
+
+@after('mmaction.datasets.transforms.wrappers')
+def refuse_imgaug_on_numpy_2(wrappers: ModuleType) -> None:
+    """``ImgAug`` sets ``np.bool`` for the whole process, and fails on numpy 2 all the same.
+
+    (No upstream issue found; imgaug 0.4.0 is its last release.) Cure: an error before it does.
+    """
+    import numpy as np
+
+    def refusing(original: Callable) -> Callable:
+        def init(self: Any, *args: Any, **kwargs: Any) -> None:
+            if int(np.__version__.split('.')[0]) >= 2:
+                raise ImportError(
+                    f'ImgAug: imgaug does not work with numpy {np.__version__}; use numpy 1 or '
+                    'another transform, such as RandAugment'
+                )
+            original(self, *args, **kwargs)
+
+        return init
+
+    replace(wrappers.ImgAug, '__init__', refusing)

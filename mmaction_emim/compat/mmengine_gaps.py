@@ -1,0 +1,223 @@
+"""Gaps of MMEngine 0.10.7."""
+
+import atexit
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import nn
+
+from .cure import after, on_cpu, replace
+
+
+@after('mmengine.logging.history_buffer')
+def allow_mmengine_checkpoints(history_buffer: ModuleType) -> None:
+    """``torch.load`` refuses MMEngine's checkpoints since torch 2.6 (mmengine issue 1655).
+
+    They hold MMEngine's log history and numpy scalars. Cure: name exactly these as safe, so that
+    loading stays ``weights_only=True``. ``getattr`` is allowed for HistoryBuffer's methods only.
+    """
+    import numpy as np
+
+    HistoryBuffer = history_buffer.HistoryBuffer
+
+    def history_buffer_attribute(owner: Any, name: str) -> Any:
+        if owner is not HistoryBuffer or name not in ('mean', 'max', 'min', 'current'):
+            raise ValueError(f'checkpoint: getattr({owner!r}, {name!r}) is not allowed')
+        return getattr(owner, name)
+
+    core = np._core if hasattr(np, '_core') else np.core
+    globals_ = [
+        HistoryBuffer,
+        np.ndarray,
+        np.dtype,
+        (history_buffer_attribute, 'builtins.getattr'),
+        *(type(np.dtype(kind)) for kind in 'bBhHiIlLqQefdg?'),
+    ]
+    for name in ('multiarray._reconstruct', 'multiarray.scalar'):
+        function = getattr(core.multiarray, name.split('.')[1])
+        globals_ += [(function, f'numpy._core.{name}'), (function, f'numpy.core.{name}')]
+    torch.serialization.add_safe_globals(globals_)
+
+
+@after('mmengine.runner.checkpoint')
+def run_no_config_of_a_checkpoint(checkpoint: ModuleType) -> None:
+    """``Runner.resume`` runs a checkpoint's ``meta['config']`` as Python (no upstream issue found).
+
+    MMEngine writes ``meta['cfg']`` instead, so only a foreign file has it. Cure: it is left out.
+    """
+
+    def without_config(original: Callable) -> Callable:
+        def load(*args: Any, **kwargs: Any) -> Any:
+            loaded = original(*args, **kwargs)
+            if isinstance(loaded, dict) and isinstance(loaded.get('meta'), dict):
+                loaded['meta'].pop('config', None)
+            return loaded
+
+        return load
+
+    replace(checkpoint, '_load_checkpoint', without_config)
+
+
+@after('mmengine.dist.utils')
+def init_dist_without_cuda(utils: ModuleType) -> None:
+    """MMEngine sets a CUDA device, and takes nccl, in every launcher (no upstream issue found).
+
+    Cure: without an accelerator, gloo and no device.
+    """
+
+    def on_gloo(original: Callable) -> Callable:
+        def init(backend: str, *args: Any, **kwargs: Any) -> None:
+            if not on_cpu():
+                return original(backend, *args, **kwargs)
+            set_device = torch.cuda.set_device
+            torch.cuda.set_device = lambda *_: None
+            try:
+                original('gloo', *args, **kwargs)
+            finally:
+                torch.cuda.set_device = set_device
+            atexit.register(_leave_process_group)
+
+        return init
+
+    for launcher in ('_init_dist_pytorch', '_init_dist_slurm', '_init_dist_mpi'):
+        replace(utils, launcher, on_gloo)
+
+
+def _leave_process_group() -> None:
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
+
+
+@after('mmengine.dist.dist')
+def collect_through_process_group(dist: ModuleType) -> None:
+    """``collect_results_cpu`` leaves ``.dist_test`` in the working folder and needs a shared disk.
+
+    (mmengine issue 557.) Cure: gather through the process group, which several nodes share.
+    """
+
+    def gathered(original: Callable) -> Callable:
+        def collect(result_part: list, size: int, tmpdir: str | None = None) -> list | None:
+            if tmpdir is None:
+                return dist.collect_results_gpu(result_part, size)  # any device, despite its name
+            return original(result_part, size, tmpdir)
+
+        return collect
+
+    replace(dist, 'collect_results_cpu', gathered)
+
+
+@after('mmengine.model.wrappers.distributed')
+def wrap_ddp_without_cuda(distributed: ModuleType) -> None:
+    """MMEngine gives DDP ``device_ids``, which a model on a CPU may not have (same gap)."""
+
+    def without_device_ids(original: Callable) -> Callable:
+        def init(self: Any, module: nn.Module, *args: Any, **kwargs: Any) -> None:
+            if on_cpu():
+                kwargs['device_ids'] = None
+            original(self, module, *args, **kwargs)
+
+        return init
+
+    replace(distributed.MMDistributedDataParallel, '__init__', without_device_ids)
+
+
+@after('mmengine.optim.optimizer.amp_optimizer_wrapper')
+def amp_without_cuda(amp: ModuleType) -> None:
+    """``AmpOptimWrapper`` (``--amp``) asserts a GPU (mmpretrain issue 1556).
+
+    Cure: on a CPU it autocasts to bfloat16, which needs no loss scaling.
+    """
+
+    def in_bfloat16(self: Any, loss_scale: Any = None, dtype: Any = None, **kwargs: Any) -> None:
+        if dtype not in (None, 'bfloat16', torch.bfloat16):
+            raise ValueError(f'AmpOptimWrapper: on a CPU dtype must be bfloat16, got {dtype!r}')
+        amp.OptimWrapper.__init__(self, **kwargs)
+        self._scale_update_param = None
+        self.cast_dtype = torch.bfloat16
+        self.loss_scaler = torch.amp.GradScaler('cpu', enabled=False)
+
+    def on_any_device(original: Callable) -> Callable:
+        def init(self: Any, *args: Any, **kwargs: Any) -> None:
+            (in_bfloat16 if on_cpu() else original)(self, *args, **kwargs)
+
+        return init
+
+    replace(amp.AmpOptimWrapper, '__init__', on_any_device)
+
+
+@after('mmengine.utils.dl_utils.collect_env')
+def survive_a_torchvision_that_does_not_fit(module: ModuleType) -> None:
+    """One made for another torch raises RuntimeError, which ends every Runner at its start.
+
+    ``collect_env`` catches that it is missing only (no upstream issue found). Cure: the log says
+    what is wrong with it.
+    """
+
+    def without_it(original: Callable) -> Callable:
+        def collect_env() -> dict:
+            try:
+                import torchvision  # noqa: F401
+            except ModuleNotFoundError:
+                return original()
+            except Exception as error:
+                sys.modules['torchvision'] = None  # missing, for as long as it is looked for
+                try:
+                    env = original()
+                finally:
+                    del sys.modules['torchvision']
+                return {**env, 'TorchVision': f'cannot be imported: {error}'}
+            return original()
+
+        return collect_env
+
+    replace(module, 'collect_env', without_it)
+
+
+@after('mmengine.runner.checkpoint')
+def torchvision_weights_without_torchvision(checkpoint: ModuleType) -> None:
+    """``torchvision://`` weights ask for torchvision, whose table MMEngine ships itself.
+
+    (No upstream issue found.) Cure: that table, of torchvision 0.12's names, serves where
+    torchvision cannot be imported.
+    """
+    import mmengine
+
+    class Addresses(dict):
+        def __missing__(self, name: str) -> str:
+            raise ValueError(
+                f'torchvision://{name}: torchvision 0.12 has no such weights, and later names need '
+                f'the package torchvision; without it there are {", ".join(self)}'
+            )
+
+    def shipped(original: Callable) -> Callable:
+        def get_torchvision_models() -> dict:
+            try:
+                return original()
+            except Exception:  # as many kinds as there are wrong builds
+                path = Path(mmengine.__file__).parent / 'hub' / 'torchvision_0.12.json'
+                return Addresses(mmengine.load(path))
+
+        return get_torchvision_models
+
+    replace(checkpoint, 'get_torchvision_models', shipped)
+
+
+@after('mmengine.config.utils')
+def standard_library_of_virtual_environments(utils: ModuleType) -> None:
+    """``read_base()`` configs cannot use the standard library: a ``RuntimeError`` without a word.
+
+    MMEngine looks for it beside the interpreter: not so in virtual environments, nor for what
+    Python 3.11 freezes (no upstream issue found). Cure: Python's own list.
+    """
+
+    def listed(original: Callable) -> Callable:
+        def is_builtin_module(module_name: str) -> bool:
+            return module_name.split('.')[0] in sys.stdlib_module_names or original(module_name)
+
+        return is_builtin_module
+
+    replace(utils, '_is_builtin_module', listed)
