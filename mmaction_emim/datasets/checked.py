@@ -1,6 +1,7 @@
 """MMAction2's video and raw-frame datasets that check their list and survive clips that fail."""
 
 import copy
+import os
 import os.path as osp
 import re
 from typing import Any
@@ -33,6 +34,9 @@ class CheckedDatasetMixin:
             Needs ``collate_fn=dict(type='repeat_pseudo_collate')``. Training only. Default 1.
         left_right: Labels say left or right, so that a ``Flip`` needs its ``flip_label_map``.
             Default False. The map is of single labels: with ``multi_class`` no ``Flip`` is taken.
+        allow_outside: Whether paths in the list may lead out of the folder that ``data_root`` and
+            ``data_prefix`` give, by ``..`` or as absolute ones. Default False. Without a folder
+            every path is taken.
 
     Attributes:
         failed: bool tensor (clips,), shared with the workers: which clips failed so far.
@@ -44,6 +48,7 @@ class CheckedDatasetMixin:
         max_failed_share: float = 0.01,
         num_repeats: int = 1,
         left_right: bool = False,
+        allow_outside: bool = False,
         **kwargs: Any,
     ) -> None:
         name = type(self).__name__
@@ -55,6 +60,7 @@ class CheckedDatasetMixin:
             )
         self.max_failed_share = max_failed_share
         self.num_repeats = num_repeats
+        self.allow_outside = allow_outside
         super().__init__(*args, **kwargs)
         flips = [step for step in self.pipeline.transforms if getattr(step, 'flip_ratio', 0)]
         if num_repeats > 1 and self.test_mode:
@@ -84,12 +90,15 @@ class CheckedDatasetMixin:
             copied.failed.share_memory_()
         return copied
 
-    def _read_list(self, columns: tuple[str, ...], delimiter: str | None) -> list[dict]:
+    def _read_list(
+        self, columns: tuple[str, ...], delimiter: str | None, prefix: str | None
+    ) -> list[dict]:
         """The rows of ``ann_file``; the last column is the label, with ``multi_class`` a list.
 
         Args:
             columns: Names of a line's values.
             delimiter: Between them. None: any white space.
+            prefix: Folder that the paths, in the first column, are relative to.
         """
         if self.multi_class and not self.num_classes:
             raise ValueError(
@@ -113,9 +122,25 @@ class CheckedDatasetMixin:
                 else:  # from the right, since a path may hold the delimiter
                     values = line.rsplit(delimiter, len(columns) - 1)
                 rows.append(self._parse(values, columns, where, delimiter or ' '))
+                self._check_path(rows[-1][columns[0]], prefix, where)
         if not rows:
             raise ValueError(f'{self.ann_file}: the annotation list holds no clip')
         return rows
+
+    def _check_path(self, path: str, prefix: str | None, where: str) -> None:
+        if self.allow_outside or not prefix:
+            return
+        folder = osp.normpath(prefix)
+        inside = osp.normpath(osp.join(prefix, path))
+        if folder == '.':
+            outside = osp.isabs(inside) or inside.split(os.sep)[0] == os.pardir
+        else:
+            outside = not inside.startswith(folder.rstrip(os.sep) + os.sep)
+        if outside:
+            raise ValueError(
+                f'{where}: {path!r} leads out of {prefix!r}; allow_outside=True of '
+                f'{type(self).__name__} takes such paths'
+            )
 
     def _parse(
         self, values: list[str], columns: tuple[str, ...], where: str, delimiter: str
@@ -226,9 +251,9 @@ class CheckedDatasetMixin:
 class CheckedVideoDataset(CheckedDatasetMixin, VideoDataset):
     """:class:`mmaction.datasets.VideoDataset` with its list checked; survives clips that fail.
 
-    Takes the same arguments, ``max_failed_share``, ``num_repeats`` and ``left_right``: see
-    :class:`.CheckedDatasetMixin`. A path may hold spaces, but not with ``multi_class``. With
-    ``num_classes`` every label must be below it.
+    Takes the same arguments, ``max_failed_share``, ``num_repeats``, ``left_right`` and
+    ``allow_outside``: see :class:`.CheckedDatasetMixin`. A path may hold spaces, but not with
+    ``multi_class``. With ``num_classes`` every label must be below it.
 
     Raises:
         FileNotFoundError: ``ann_file`` does not exist.
@@ -237,7 +262,7 @@ class CheckedVideoDataset(CheckedDatasetMixin, VideoDataset):
     """
 
     def load_data_list(self) -> list[dict]:
-        rows = self._read_list(('filename', 'label'), self.delimiter)
+        rows = self._read_list(('filename', 'label'), self.delimiter, self.data_prefix['video'])
         for row in rows:
             row['video_id'] = row['filename']
             row['filename'] = osp.join(self.data_prefix['video'] or '', row['filename'])
@@ -248,9 +273,9 @@ class CheckedVideoDataset(CheckedDatasetMixin, VideoDataset):
 class CheckedRawframeDataset(CheckedDatasetMixin, RawframeDataset):
     """:class:`mmaction.datasets.RawframeDataset` with its list checked; survives clips that fail.
 
-    Takes the same arguments, ``max_failed_share``, ``num_repeats`` and ``left_right``: see
-    :class:`.CheckedDatasetMixin`. A path may hold spaces, but not with ``multi_class``. With
-    ``num_classes`` every label must be below it.
+    Takes the same arguments, ``max_failed_share``, ``num_repeats``, ``left_right`` and
+    ``allow_outside``: see :class:`.CheckedDatasetMixin`. A path may hold spaces, but not with
+    ``multi_class``. With ``num_classes`` every label must be below it.
 
     Raises:
         FileNotFoundError: ``ann_file`` does not exist.
@@ -261,7 +286,8 @@ class CheckedRawframeDataset(CheckedDatasetMixin, RawframeDataset):
 
     def load_data_list(self) -> list[dict]:
         offset = ('offset',) if self.with_offset else ()
-        rows = self._read_list(('frame_dir', *offset, 'total_frames', 'label'), None)
+        columns = ('frame_dir', *offset, 'total_frames', 'label')
+        rows = self._read_list(columns, None, self.data_prefix['img'])
         for row in rows:
             row['video_id'] = row['frame_dir']
             row['frame_dir'] = osp.join(self.data_prefix['img'] or '', row['frame_dir'])

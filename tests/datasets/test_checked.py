@@ -51,6 +51,29 @@ def test_refuses_a_broken_list(tmp_path, text, message):
         videos(tmp_path, text)
 
 
+OUTSIDE = ['../x.mp4', 'a/../../x.mp4', '/etc/x.mp4', '..', 'a/..']
+
+
+@pytest.mark.parametrize('path', OUTSIDE)
+def test_a_path_that_leads_out_of_the_root_is_refused_unless_allowed(tmp_path, path):
+    with pytest.raises(ValueError, match=r"list.txt:2: '.*' leads out of .*allow_outside=True"):
+        videos(tmp_path, f'a.mp4 0\n{path} 1\n')
+    assert len(videos(tmp_path, f'{path} 1\n', allow_outside=True)) == 1
+    (tmp_path / 'frames.txt').write_text(f'{path} 9 0\n')
+    with pytest.raises(ValueError, match='frames.txt:1: .* leads out of'):
+        CheckedRawframeDataset('frames.txt', [], data_root=str(tmp_path))
+
+
+def test_paths_inside_of_the_root_and_without_one(tmp_path):
+    for path in ('a/../b.mp4', './b.mp4', '..b.mp4', str(tmp_path / 'b.mp4')):
+        assert len(videos(tmp_path, f'{path} 0\n')) == 1
+    init_default_scope('mmaction')
+    for path in ('/x/b.mp4', '../b.mp4'):
+        (tmp_path / 'list.txt').write_text(f'{path} 0\n')
+        data = CheckedVideoDataset(str(tmp_path / 'list.txt'), [])
+        assert data[0]['filename'] == path
+
+
 @pytest.mark.parametrize('number', ['1_0', '٣', '-3', '+1', '2.0'])
 def test_refuses_odd_numbers(tmp_path, number):
     init_default_scope('mmaction')
