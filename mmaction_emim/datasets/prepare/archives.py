@@ -82,7 +82,8 @@ def unpack(parts: Sequence[Path], out: Path, suffixes: Collection[str], depth: i
     Args:
         parts: In their order.
         out: Folder.
-        suffixes: Suffixes of the files to unpack, such as ``{'.webm'}``.
+        suffixes: Suffixes of the files to unpack, such as ``{'.webm'}``; capitals in an archive
+            become small.
         depth: How many parts of a file's path are kept: 1 is its name, 2 folder and name.
 
     Raises:
@@ -104,6 +105,8 @@ def unpack(parts: Sequence[Path], out: Path, suffixes: Collection[str], depth: i
                     size += member.size
                     _check_amount(parts[0], packed, size, count)
                     name = PurePosixPath(member.name)
+                    # Lists and datasets know frames by names such as 00001.jpg.
+                    name = name.with_name(name.stem + name.suffix.lower()) if name.name else name
                     wanted = member.isfile() and name.suffix in suffixes
                     if not wanted or name.name.startswith('.'):
                         continue

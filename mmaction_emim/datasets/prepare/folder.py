@@ -62,7 +62,7 @@ def index_files(root: Path) -> tuple[dict[str, str], dict[str, list[str]]]:
         folders.sort()
         for name in sorted(names):
             stem, suffix = os.path.splitext(name)
-            if suffix in VIDEOS:
+            if suffix.lower() in VIDEOS:
                 path = os.path.relpath(os.path.join(folder, name), root)
                 if files.setdefault(stem, path) != path:
                     repeated.setdefault(stem, []).append(path)

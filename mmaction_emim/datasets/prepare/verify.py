@@ -68,14 +68,20 @@ def check_video(path: Path, fallback: str | None = None) -> Verdict:
 
 
 def check_frames(path: Path) -> Verdict:
-    """A folder of ``00001.jpg``, ``00002.jpg`` …: no gap, none empty, both ends decodable."""
+    """A folder of ``00001.jpg``, ``00002.jpg`` …: no gap, none empty, both ends whole."""
+    from mmaction_emim.datasets.transforms.image_end import image_problem  # seconds, as above
+
     if not path.is_dir():
         return Verdict(0, 'missing', '')
-    sizes = {}
+    sizes, capital = {}, None
     with os.scandir(path) as entries:
         for entry in entries:
             if re.fullmatch(r'[0-9]{5}\.jpg', entry.name):
                 sizes[int(entry.name[:5])] = entry.stat().st_size
+            elif re.fullmatch(r'[0-9]{5}\.jpg', entry.name.lower()):
+                capital = entry.name
+    if capital:
+        return Verdict(0, f'undecodable: {capital} must be named {capital.lower()}', '')
     if not sizes:
         return Verdict(0, 'empty', '')
     count = max(sizes)
@@ -86,7 +92,10 @@ def check_frames(path: Path) -> Verdict:
     digest = hashlib.blake2b(digest_size=16)
     for number in {1, count}:
         frame = path / f'{number:05}.jpg'
-        digest.update(frame.read_bytes())
+        data = frame.read_bytes()
+        digest.update(data)
+        if problem := image_problem(data):
+            return Verdict(0, f'undecodable: {frame.name} {problem}', '')
         if cv2.imread(str(frame)) is None:
             return Verdict(0, f'undecodable: {frame.name} is no image', '')
     return Verdict(count, '', f'{sum(sizes.values())}-{digest.hexdigest()}')

@@ -1,14 +1,13 @@
-"""Reads JPEG frames and refuses what OpenCV would read wrongly."""
+"""Reads frames and refuses those that OpenCV would read wrongly."""
 
 from mmaction.datasets.transforms import RawFrameDecode
 from mmaction.registry import TRANSFORMS
 from mmengine.fileio import FileClient
 
-_START, _END = b'\xff\xd8', b'\xff\xd9'
-_PADDING = 1024  # bytes that some writers add after the end
+from .image_end import image_problem
 
 
-class _WholeJpegs:
+class _WholeImages:
     """The part of a file client that ``RawFrameDecode`` uses."""
 
     def __init__(self, client: FileClient) -> None:
@@ -16,13 +15,10 @@ class _WholeJpegs:
 
     def get(self, path: str) -> bytes:
         data = self._client.get(path)
-        if not data:
-            raise ValueError(f'{path}: the frame is empty')
-        if path.endswith(('.jpg', '.jpeg')):
-            if not data.startswith(_START):
-                raise ValueError(f'{path}: the frame is no JPEG image')
-            if _END not in data[-_PADDING:]:
-                raise ValueError(f'{path}: the frame is cut short')
+        problem = image_problem(data)
+        # Other suffixes may be of formats whose end is not known here.
+        if problem and (not data or path.lower().endswith(('.jpg', '.jpeg', '.png'))):
+            raise ValueError(f'{path}: the frame {problem}')
         return data
 
 
@@ -30,8 +26,8 @@ class _WholeJpegs:
 class CheckedRawFrameDecode(RawFrameDecode):
     """:class:`mmaction.datasets.transforms.RawFrameDecode` that refuses frames that are cut short.
 
-    OpenCV reads a truncated JPEG without an error and fills what is missing with grey. Takes the
-    same arguments.
+    OpenCV reads a truncated JPEG without an error and fills what is missing with grey. PNG images
+    may be named ``.jpg``. Takes the same arguments.
 
     Raises:
         FileNotFoundError: A frame is missing.
@@ -41,5 +37,5 @@ class CheckedRawFrameDecode(RawFrameDecode):
     def transform(self, results: dict) -> dict:
         """Add ``imgs``: frames (H, W, 3), RGB, uint8."""
         if self.file_client is None:
-            self.file_client = _WholeJpegs(FileClient(self.io_backend, **self.kwargs))
+            self.file_client = _WholeImages(FileClient(self.io_backend, **self.kwargs))
         return super().transform(results)

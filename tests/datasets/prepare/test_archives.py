@@ -117,3 +117,9 @@ def test_nothing_stays_of_a_file_that_is_cut_short(archive):
     with pytest.raises(ArchiveError, match='not whole'):
         unpack(parts, out, {'.webm'}, depth=1)
     assert not list(out.iterdir())
+
+
+def test_suffixes_in_capitals(archive):
+    parts, out = archive(lambda file: [add(file, 'x/1.WebM'), add(file, 'x/A.WEBM')])
+    unpack(parts, out, {'.webm'}, depth=1)
+    assert sorted(path.name for path in out.glob('*.*m')) == ['1.webm', 'A.webm']

@@ -89,6 +89,12 @@ def test_folders_of_frames(tmp_path):
     assert check()[:2] == (FRAMES, '')
     assert check(f3=None).problem == 'undecodable: frame 00003.jpg of 20 is missing'
     assert check(f3=b'').problem == 'undecodable: frame 00003.jpg of 20 is empty'
-    assert check(f1=b'no').problem == 'undecodable: 00001.jpg is no image'
+    assert check(f1=b'no').problem == 'undecodable: 00001.jpg is no JPEG or PNG image'
+    assert check(f20=frames[19][:-2]).problem == 'undecodable: 00020.jpg is cut short'
+    assert check(f20=frames[19] + b'x' * 5000)[:2] == (FRAMES, '')
     assert check(**{f'f{n}': None for n in range(1, 21)}).problem == 'empty'
+    (tmp_path / 'capital').mkdir()
+    (tmp_path / 'capital' / '00001.JPG').write_bytes(frames[0])
+    problem = 'undecodable: 00001.JPG must be named 00001.jpg'
+    assert check_frames(tmp_path / 'capital').problem == problem
     assert check_frames(tmp_path / 'gone').problem == 'missing'
