@@ -110,11 +110,10 @@ def test_optimizer_and_batch(recipe):
         0.05,
     )
     assert cfg.optim_wrapper.clip_grad == dict(max_norm=row['clip_grad'])
-    batch = GPUS * cfg.train_dataloader.batch_size
     assert f'_{GPUS}xb{cfg.train_dataloader.batch_size}-' in cfg.filename
-    assert batch * cfg.optim_wrapper.get('accumulative_counts', 1) == row['batch']
-    # auto_scale_lr knows nothing of accumulation: its base is what 8 GPUs take at a time.
-    assert cfg.auto_scale_lr == dict(enable=False, base_batch_size=batch)
+    counts = cfg.optim_wrapper.get('accumulative_counts', 1)
+    assert GPUS * cfg.train_dataloader.batch_size * counts == row['batch']
+    assert cfg.auto_scale_lr == dict(enable=False, base_batch_size=row['batch'])
 
 
 def test_network(recipe):

@@ -8,12 +8,10 @@ model = dict(
     )
 )
 
-optim_wrapper = dict(  # batch 160
-    optimizer=dict(lr=5e-4), clip_grad=dict(max_norm=5.0), accumulative_counts=4
-)
+optim_wrapper = dict(optimizer=dict(lr=5e-4), clip_grad=dict(max_norm=5.0), accumulative_counts=4)
 param_scheduler = [
     {**_base_.param_scheduler[0], 'start_factor': 1e-6 / 5e-4},
     _base_.param_scheduler[1],
 ]
 train_dataloader = dict(batch_size=5)
-auto_scale_lr = dict(base_batch_size=40)
+auto_scale_lr = dict(base_batch_size=160)

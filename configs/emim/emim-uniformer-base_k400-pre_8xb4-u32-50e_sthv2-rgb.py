@@ -8,11 +8,12 @@ model = dict(
     )
 )
 
-optim_wrapper = dict(optimizer=dict(lr=8e-4), accumulative_counts=4)  # batch 128
+optim_wrapper = dict(optimizer=dict(lr=8e-4), accumulative_counts=4)
 param_scheduler = [
     {**_base_.param_scheduler[0], 'start_factor': 1e-6 / 8e-4},
     _base_.param_scheduler[1],
 ]
+auto_scale_lr = dict(base_batch_size=128)
 
 clip_len = 32  # in every pipeline and loader
 train_pipeline, val_pipeline, test_pipeline = (

@@ -149,6 +149,54 @@ def amp_without_cuda(amp: ModuleType) -> None:
     replace(amp.AmpOptimWrapper, '__init__', on_any_device)
 
 
+@after('mmengine.runner.runner')
+def scale_rates_by_the_whole_batch(runner: ModuleType) -> None:
+    """``--auto-scale-lr`` ignores ``accumulative_counts`` (no upstream issue found).
+
+    Cure: the batch that is compared with ``base_batch_size`` is that of an optimizer step: clips of
+    a process x processes x accumulative_counts.
+    """
+
+    def by_step(original: Callable) -> Callable:
+        def scale_lr(self: Any, optim_wrapper: Any, auto_scale_lr: dict | None = None) -> None:
+            parts = getattr(optim_wrapper, 'optim_wrappers', {'': optim_wrapper})
+            for part in parts.values():
+                original(self, part, _of_one_iteration(auto_scale_lr, part, self.logger))
+
+        return scale_lr
+
+    replace(runner.Runner, 'scale_lr', by_step)
+
+
+@after('mmengine._strategy.base')
+def scale_rates_of_strategies_too(base: ModuleType) -> None:
+    """The same gap in the strategies of MMEngine's ``FlexibleRunner``, and the same cure."""
+
+    def by_step(original: Callable) -> Callable:
+        def scale_lr(self: Any) -> None:
+            given = self._auto_scale_lr
+            self._auto_scale_lr = _of_one_iteration(given, self.optim_wrapper, self.logger)
+            original(self)
+            self._auto_scale_lr = given
+
+        return scale_lr
+
+    replace(base.BaseStrategy, '_scale_lr', by_step)
+
+
+def _of_one_iteration(auto_scale_lr: dict | None, optim_wrapper: Any, logger: Any) -> dict | None:
+    """The base batch of one iteration, of which several make a step."""
+    counts = getattr(optim_wrapper, '_accumulative_counts', 1)
+    if counts == 1 or not auto_scale_lr or not auto_scale_lr.get('enable'):
+        return auto_scale_lr
+    base = auto_scale_lr['base_batch_size']
+    logger.info(
+        f'auto_scale_lr: base_batch_size={base} is a step of accumulative_counts={counts} '
+        f'iterations, {base / counts:g} clips each'
+    )
+    return {**auto_scale_lr, 'base_batch_size': base / counts}
+
+
 @after('mmengine.utils.dl_utils.collect_env')
 def survive_a_torchvision_that_does_not_fit(module: ModuleType) -> None:
     """One made for another torch raises RuntimeError, which ends every Runner at its start.

@@ -193,6 +193,50 @@ def add_broken_torchvision() -> None:
     Path('torchvision', '__init__.py').write_text(error)
 
 
+def scaled(runner_class: type) -> None:
+    """20 clips a step, 4 x 5 of one process, where the rate 1 is meant for 10."""
+    import torch
+    from mmengine.model import BaseModel
+    from torch.utils.data import DataLoader
+
+    class Net(BaseModel):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = torch.nn.Linear(1, 1)
+
+        def forward(self, inputs: torch.Tensor, mode: str = 'loss') -> None:
+            pass
+
+    runner = runner_class(
+        model=Net(),
+        work_dir='work',
+        train_dataloader=DataLoader([dict(inputs=torch.ones(1))], batch_size=5),
+        train_cfg=dict(by_epoch=True, max_epochs=0),
+        optim_wrapper=dict(optimizer=dict(type='SGD', lr=1.0), accumulative_counts=4),
+        auto_scale_lr=dict(enable=True, base_batch_size=10),
+        log_level='ERROR',
+        default_scope='mmaction',
+        experiment_name=runner_class.__name__,
+    )
+    runner.train()
+    rate = runner.optim_wrapper.param_groups[0]['lr']
+    assert rate == 2, f'{rate} where 2 is right'
+
+
+@gap
+def auto_scale_lr() -> None:
+    from mmengine.runner import Runner
+
+    scaled(Runner)
+
+
+@gap
+def auto_scale_lr_of_strategies() -> None:
+    from mmengine.runner import FlexibleRunner
+
+    scaled(FlexibleRunner)
+
+
 def free_port() -> int:
     with socket.socket() as server:
         server.bind(('127.0.0.1', 0))

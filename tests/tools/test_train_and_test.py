@@ -107,7 +107,7 @@ _base_ = '{ROOT / CONFIG}'
 model = dict(backbone=dict(with_cp=[3]))
 optim_wrapper = dict(accumulative_counts=2)
 custom_hooks = [*_base_.custom_hooks, dict(type='EMAHook', momentum=0.5)]
-auto_scale_lr = dict(base_batch_size=32)
+auto_scale_lr = dict(base_batch_size=64)
 """)
     work, switches = tmp_path / 'work', ('--amp', '--auto-scale-lr')
     options = [*switches, '--work-dir', str(work), *overrides(motion_shapes)]
