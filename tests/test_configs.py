@@ -44,7 +44,7 @@ def test_a_variable_at_the_top_is_what_is_used(path):
         if key in cfg:
             used = set(values(cfg.to_dict(), key))
             # MMAction2 calls data_root what the loaders call data_prefix.
-            assert used == {cfg[key]} or not used and 'mmaction::' in path.read_text(), key
+            assert used == {cfg[key]} or not used and 'mmaction::' in cfg.text, key
 
 
 def test_one_file_says_how_clips_are_opened_and_decoded():
