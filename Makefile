@@ -1,10 +1,11 @@
 # make quickstart: install, generate data, train, test.    make test: install and run the tests.
 # make docs: install and build the documentation into docs/_build.
+# make gpu: measure on a GPU what only a GPU can show; needs torch and Triton, installs nothing.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: install install-test install-docs quickstart test test-slow test-study lint docs clean
+.PHONY: install install-test install-docs quickstart test test-slow test-study lint docs gpu clean
 
 install: $(VENV)/.installed
 install-test: $(VENV)/.installed-test
@@ -44,6 +45,9 @@ lint: install-test
 # Every warning is an error: a reference that does not resolve, a page that nothing links to.
 docs: install-docs
 	$(BIN)/python -m sphinx -q -W --keep-going -c docs . docs/_build
+
+gpu:
+	$(PYTHON) benchmarks/gpu.py $(GPU_ARGS)
 
 clean:
 	rm -rf $(VENV) build docs/_build docs/api *.egg-info

@@ -126,6 +126,17 @@ def print_table(header: list[str], rows: list[list[str]]) -> None:
         print('| ' + ' | '.join(row) + ' |', flush=True)
 
 
+def excluded(name: str, error: Exception) -> str:
+    """A note on what cannot run."""
+    reason = (str(error).strip().splitlines() or [''])[0][:200]
+    return f'{name}: excluded, {type(error).__name__}: {reason}'
+
+
+def print_notes(notes: list[str]) -> None:
+    """A line each, under a table."""
+    print(*(f'\n- {note}' for note in notes), sep='')
+
+
 def write_json(path: str | None, results: object) -> None:
     if path:
         Path(path).write_text(json.dumps(results, indent=1) + '\n')

@@ -28,6 +28,7 @@ SHAPES = {
     'grid28': Shape(1, 8, 5, 28, 28),
     'grid56': Shape(1, 4, 2, 56, 56),
 }
+SMALL = {'small': Shape(1, 3, 2, 5, 6, 16, 3)}  # to try the script
 
 
 def work(s: Shape, size: int) -> tuple[float, float]:
@@ -92,16 +93,12 @@ def compare(title: str, rivals: dict, s: Shape, args: argparse.Namespace, ceilin
     header = ['', 'forward ms', 'fwd + bwd ms', 'forward / ours', 'fwd + bwd / ours', 'saved MB']
     header += ['peak MB', *(['kernels ms'] if on_gpu else []), 'of roofline']
     measure.print_table(header, rows)
-    print_notes([f'[{i}] {note}' for i, note in enumerate(footnotes, 1)] + excluded)
+    measure.print_notes([f'[{i}] {note}' for i, note in enumerate(footnotes, 1)] + excluded)
     return dict(results, excluded=excluded)
 
 
-def print_notes(notes: list[str]) -> None:
-    print(*(f'\n- {note}' for note in notes), sep='')
-
-
 def growth(args: argparse.Namespace) -> dict:
-    """Time of forward + backward along T, H * W and window, and the fitted exponent."""
+    """Time and memory of forward + backward along T, H * W and window, and time's exponent."""
     base = Shape(1, 8, 5, 14, 14)
     sweeps = {
         'T - 1': ([4, 8, 16, 32], lambda n: base._replace(T=n), lambda n: n - 1),
@@ -112,22 +109,26 @@ def growth(args: argparse.Namespace) -> dict:
     results, rows, notes = {}, [], []
     for along, (values, shape, size) in sweeps.items():
         points = {name: [] for name in rivals}
-        for n in values:
+        peaks = {name: [] for name in rivals}
+        for n in values[: args.points]:
             runs, excluded = build(rivals, shape(n), args.device, args.dtype, args.limit_gb)
             notes += [f'{along}, {n}: {note}' for note in excluded]
             calls = {name: run.training for name, run in runs.items()}
             times = measure.measure(calls, args.rounds, args.device, args.seconds)
-            for name in runs:
+            for name, call in calls.items():
                 points[name].append((size(n), median(times[name])))
+                peaks[name].append(measure.peak_bytes(call, args.device))
         # A slope needs two points; what is missing is in the notes.
         results[along] = {name: line for name, line in points.items() if len(line) > 1}
         for name, line in results[along].items():
             ms = ', '.join(f'{t * 1e3:.1f}' for _, t in line)
             sizes = ', '.join(f'{x:.0f}' for x, _ in line)
-            rows.append([along, name, sizes, ms, f'{exponent(line):.2f}'])
+            peak = ', '.join(f'{x / 1e6:.1f}' for x in peaks[name])
+            rows.append([along, name, sizes, ms, f'{exponent(line):.2f}', peak])
     print()
-    measure.print_table(['along', '', 'sizes', 'fwd + bwd ms', 'exponent'], rows)
-    print_notes(notes)
+    header = ['along', '', 'sizes', 'fwd + bwd ms', 'exponent', 'peak MB']
+    measure.print_table(header, rows)
+    measure.print_notes(notes)
     return results
 
 
@@ -166,11 +167,12 @@ def arguments() -> argparse.Namespace:
     parser.add_argument('--device', choices=['auto', 'cpu', 'cuda'], default='auto')
     parser.add_argument('--dtype', help='default: float32 on the CPU, bfloat16 on the GPU')
     parser.add_argument('--threads', type=int, default=2, help='of the CPU')
-    parser.add_argument('--shapes', nargs='+', choices=SHAPES, default=list(SHAPES))
+    parser.add_argument('--shapes', nargs='+', choices=SHAPES | SMALL, default=list(SHAPES))
     parser.add_argument(
         '--parts', nargs='+', choices=['operator', 'layer'], default=['operator', 'layer']
     )
     parser.add_argument('--growth', action='store_true', help='only how time grows')
+    parser.add_argument('--points', type=int, default=5, help='the most of a line of --growth')
     parser.add_argument('--rounds', type=int, default=25)
     parser.add_argument('--seconds', type=float, default=20, help='limit of a measurement, about')
     parser.add_argument('--limit-gb', type=float, default=6, help='leave out rivals that need more')
@@ -202,7 +204,7 @@ def main() -> None:
         print(f'ceilings: {ceilings[0] / 1e9:.0f} GFLOP/s, {ceilings[1] / 1e9:.0f} GB/s')
         rivals = {'operator': OPERATOR | (ON_GPU if args.device == 'cuda' else {}), 'layer': LAYER}
         results = {
-            f'{part} {name}': compare(part, rivals[part], SHAPES[name], args, ceilings)
+            f'{part} {name}': compare(part, rivals[part], (SHAPES | SMALL)[name], args, ceilings)
             for name, part in product(args.shapes, args.parts)
         }
     measure.write_json(args.json, results)

@@ -7,9 +7,11 @@ import importlib
 from collections.abc import Callable
 from typing import NamedTuple
 
+import measure
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from uniformer import GlobalAttention
 
 from mmaction_emim import ops
 from mmaction_emim.models.motion import EMIMAttention
@@ -208,31 +210,20 @@ ON_GPU = {
 # The layer: tokens -> tokens, with qkv and proj.
 
 
-class _GlobalAttention(torch.nn.Module):
-    """MMAction2's attention, its product of all pairs replaced by SDPA."""
-
-    def __init__(self, upstream: torch.nn.Module) -> None:
-        super().__init__()
-        self.heads, self.qkv, self.proj = upstream.num_heads, upstream.qkv, upstream.proj
-
-    def forward(self, x: Tensor) -> Tensor:
-        q, k, v = self.qkv(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
-        return self.proj(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
-
-
 def layer(s: Shape, device: str, dtype: torch.dtype, kind: str) -> Run:
-    from mmaction.models.backbones.uniformer import Attention
-
     C = s.heads * s.d
     x = torch.randn(s.B, s.T, s.H, s.W, C, device=device, dtype=dtype, requires_grad=True)
-    if kind in ('auto', 'reference'):
-        module = EMIMAttention(C, s.heads, s.window, backend=kind).to(device, dtype)
-        tokens = x
+    if kind == 'sdpa':
+        module = GlobalAttention(C, s.heads)
+    elif kind == 'mmaction2':
+        from mmaction.models.backbones.uniformer import Attention
+
+        module = Attention(C, s.heads)
+        x = x.detach().flatten(1, 3).requires_grad_()
     else:
-        module = Attention(C, s.heads).to(device, dtype)
-        module = _GlobalAttention(module) if kind == 'sdpa' else module
-        tokens = x.detach().flatten(1, 3).requires_grad_()
-    return Run(lambda: (module(tokens),), [tokens], module.parameters())
+        module = EMIMAttention(C, s.heads, s.window, backend=kind)
+    module.to(device, dtype)
+    return Run(lambda: (module(x),), [x], module.parameters())
 
 
 LAYER = {
@@ -273,8 +264,7 @@ def build(
         except Exception as error:  # whatever keeps a rival from running is reported
             if name == OURS:
                 raise
-            reason = (str(error).strip().splitlines() or [''])[0][:200]
-            excluded.append(f'{name}: excluded, {type(error).__name__}: {reason}')
+            excluded.append(measure.excluded(name, error))
         else:
             runs[name] = run
     return runs, excluded

@@ -9,7 +9,6 @@ Views are (B, P, heads, H, W, d): videos, frame pairs, heads, height, width, cha
 """
 
 import os
-from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from types import ModuleType
@@ -22,6 +21,10 @@ from .reference import MLP
 
 KEEPS_AFFINITY = False
 INSTALLED = find_spec('triton') is not None
+try:  # once and here, since torch.compile cannot look into importlib
+    VERSION = version('triton')
+except PackageNotFoundError:  # also of a build of another name
+    VERSION = ''
 MIN_VERSION = 3, 5  # 3.2 lacks tl.gather; 3.3 and 3.4 do not run the kernels in the interpreter
 DTYPES = (torch.float16, torch.bfloat16, torch.float32)
 MAX_CHANNELS, MAX_WINDOW = 128, 11
@@ -32,10 +35,8 @@ def refusal(device: torch.device, dtype: torch.dtype, d: int, window: int) -> st
     """Why the kernels do not serve such tensors, or None where they do."""
     if not INSTALLED:
         return 'needs the package triton, which is not installed'
-    if _installed_version() < MIN_VERSION:
-        return (
-            f'needs Triton 3.5 or later, which torch 2.9 or later brings, got {version("triton")}'
-        )
+    if VERSION and tuple(int(part) for part in VERSION.split('.')[:2]) < MIN_VERSION:
+        return f'needs Triton 3.5 or later, which torch 2.9 or later brings, got {VERSION}'
     if dtype not in DTYPES:
         return f'takes float16, bfloat16 and float32, got {dtype}'
     if d > MAX_CHANNELS or window > MAX_WINDOW:
@@ -53,14 +54,6 @@ def refusal(device: torch.device, dtype: torch.dtype, d: int, window: int) -> st
     if torch.cuda.get_device_properties(device).major < 8:
         return 'needs a GPU of compute capability 8.0 or later'
     return None
-
-
-@lru_cache
-def _installed_version() -> tuple[int, ...]:
-    try:
-        return tuple(int(part) for part in version('triton').split('.')[:2])
-    except PackageNotFoundError:  # a build of another name
-        return MIN_VERSION
 
 
 def _kernels() -> ModuleType:

@@ -25,6 +25,14 @@ each_dtype = pytest.mark.parametrize('dtype', TOLERANCE, ids=['float16', 'bfloat
 each_place = pytest.mark.parametrize('inside', [False, True], ids=['outside', 'inside'])
 
 
+def assert_equal(got, want, dtype):
+    """On a GPU up to rounding: torch adds up there in an order that varies."""
+    if DEVICE.type == 'cpu':
+        assert torch.equal(got, want)
+    else:
+        assert (got - want).abs().max() <= TOLERANCE[dtype] * want.abs().max()
+
+
 def layer(backend):
     torch.manual_seed(0)
     layer = EMIMAttention(32, num_heads=2, window=3, backend=backend).to(DEVICE)
@@ -95,7 +103,7 @@ def test_operators_take_no_notice_of_autocast(backend, function, dtype):
             # Torch itself differentiates its products: inside autocast, of rounded operands.
             assert (got - want).abs().max() <= TOLERANCE[dtype] * want.abs().max()
         else:
-            assert torch.equal(got, want)
+            assert_equal(got, want, dtype)
 
 
 def loses_gradients():
@@ -118,7 +126,8 @@ def test_checkpointing_changes_nothing(backend, dtype, inside, reentrant):
         output_and_gradients(model, tokens(), dtype, inside, run)
         for run in (lambda x: checkpoint(model, x, use_reentrant=reentrant), model)
     )
-    assert all(torch.equal(got[name], value) for name, value in want.items())
+    for name, value in want.items():
+        assert_equal(got[name], value, dtype)
 
 
 @pytest.mark.parametrize(
