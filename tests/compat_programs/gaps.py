@@ -160,6 +160,16 @@ def torchvision_addresses() -> None:
 
 
 @gap
+def config_of_a_checkpoint() -> None:
+    import torch
+    from mmengine.runner.checkpoint import CheckpointLoader, _load_checkpoint
+
+    torch.save(dict(meta=dict(config='import os', epoch=1), state_dict={}), 'foreign.pth')
+    assert 'config' in CheckpointLoader.load_checkpoint('foreign.pth')['meta']
+    assert _load_checkpoint('foreign.pth')['meta'] == dict(epoch=1), 'resuming runs the config'
+
+
+@gap
 def read_base() -> None:
     from mmengine.config import Config
 
