@@ -1,5 +1,6 @@
 """Each gap of the released wheels, shown, and its cure, whichever of ours and upstream is first."""
 
+import argparse
 import json
 import pickle
 import subprocess
@@ -65,6 +66,12 @@ def test_checkpoints_stay_data(what, tmp_path):
     torch.save(dict(x=Evil()), tmp_path / 'evil.pth')
     with pytest.raises((pickle.UnpicklingError, ValueError)):
         torch.load(tmp_path / 'evil.pth', weights_only=True)
+
+
+def test_a_command_line_is_data(tmp_path):
+    saved = dict(model={}, args=argparse.Namespace(lr=0.1, blocks=[1, 2]))
+    torch.save(saved, tmp_path / 'mae.pth')
+    assert torch.load(tmp_path / 'mae.pth', weights_only=True) == saved
 
 
 def test_drn_says_why_it_cannot_be_built():

@@ -1,6 +1,7 @@
 """Gaps of MMEngine 0.10.7."""
 
 import atexit
+import importlib
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -17,8 +18,9 @@ from .cure import after, on_cpu, replace
 def allow_mmengine_checkpoints(history_buffer: ModuleType) -> None:
     """``torch.load`` refuses MMEngine's checkpoints since torch 2.6 (mmengine issue 1655).
 
-    They hold MMEngine's log history and numpy scalars. Cure: name exactly these as safe, so that
-    loading stays ``weights_only=True``. ``getattr`` is allowed for HistoryBuffer's methods only.
+    They hold MMEngine's log history and numpy scalars; those of MAE and its kin hold their command
+    line, an ``argparse.Namespace``. Cure: name exactly these as safe, so that loading stays
+    ``weights_only=True``. ``getattr`` is allowed for HistoryBuffer's methods only.
     """
     import numpy as np
 
@@ -32,6 +34,7 @@ def allow_mmengine_checkpoints(history_buffer: ModuleType) -> None:
     core = np._core if hasattr(np, '_core') else np.core
     globals_ = [
         HistoryBuffer,
+        importlib.import_module('argparse').Namespace,  # the package parses no arguments
         np.ndarray,
         np.dtype,
         (history_buffer_attribute, 'builtins.getattr'),

@@ -2,6 +2,7 @@
 
 import importlib.util
 import inspect
+import logging
 import re
 import sys
 import traceback
@@ -12,6 +13,7 @@ from types import ModuleType
 
 import mmaction
 from mmengine.config import Config
+from mmengine.logging import MMLogger
 from mmengine.runner import Runner
 
 from .config_variables import complete_overrides
@@ -62,10 +64,8 @@ def _closest(name: str, known: Iterable[str]) -> str:
 
 
 def explain(error: BaseException) -> str:
-    """One sentence for ``error``: the last line of its message, and what would have been right."""
-    # A DataLoader worker's error carries the worker's whole traceback in its message.
-    lines = [line for line in str(error).splitlines() if line.strip()]
-    sentence = lines[-1].strip() if lines else type(error).__name__
+    """One sentence for ``error``: the line that matters, and what would have been right."""
+    sentence = _line_that_matters(error)
     unknown = re.search(r"(\w+)\.__init__\(\) got an unexpected keyword argument '(\w+)'", sentence)
     if unknown:
         accepted = _accepted_arguments(unknown[1])
@@ -77,6 +77,31 @@ def explain(error: BaseException) -> str:
         names = [name for registry in _registries() for name in registry.module_dict]
         sentence = f'{missing[1]!r} is not a registered {missing[3]}{_closest(missing[1], names)}'
     return sentence
+
+
+def _line_that_matters(error: BaseException) -> str:
+    # str() of a KeyError is the repr of its key.
+    message = error.args[0] if isinstance(error, KeyError) and error.args else error
+    lines = [line for line in str(message).splitlines() if line.strip()]
+    tracebacks = [i for i, line in enumerate(lines) if line.startswith('Traceback')]
+    if tracebacks:  # a DataLoader worker's error carries the worker's: what follows its frames
+        after = lines[tracebacks[-1] + 1 :]
+        lines = [line for line in after if not line.startswith(' ')] or lines
+    text = '\n'.join(lines)
+    if 'Weights only load failed' in text:  # torch.load surrounds its reason with advice
+        if unsafe := re.search(r'Unsupported global: GLOBAL (\S+)', text):
+            return (
+                f'the checkpoint holds {unsafe[1]}, which is not plain data and could run code: it '
+                'is not loaded; save its weights alone'
+            )
+        if reason := re.search(r'WeightsUnpickler error:\s*(.+)', text):
+            return f'the checkpoint cannot be loaded as plain data: {reason[1]}'
+    if not lines:
+        return type(error).__name__
+    first = lines[0].strip()
+    if first.endswith(':') and len(lines) > 1:
+        first += f' {lines[1].strip()}'
+    return first if ' ' in first else f'{type(error).__name__}: {first}'
 
 
 def _registries() -> list:
@@ -99,12 +124,40 @@ def _accepted_arguments(class_name: str) -> list[str]:
 
 
 def run(main: Callable[[], None]) -> None:
-    """Run ``main``; after a failure's traceback the last line is one sentence, the status 1."""
+    """Run ``main``; after a failure the last line is one sentence, the status 1.
+
+    The traceback goes to the run's log file; to the screen where there is none yet.
+    """
     try:
         main()
     except KeyboardInterrupt:
         sys.exit(130)
     except Exception as error:
-        traceback.print_exc()
-        print(f'\nerror: {explain(error)}', file=sys.stderr, flush=True)
+        sentence = explain(error)
+        if file := _log(sentence, error):
+            print(f'\ntraceback: {file}', file=sys.stderr)
+        else:
+            traceback.print_exc()
+            print(file=sys.stderr)
+        print(f'error: {sentence}', file=sys.stderr, flush=True)
         sys.exit(1)
+
+
+def _log(sentence: str, error: Exception) -> str | None:
+    """Write the traceback to the current logger's file; None where there is none."""
+    logger = MMLogger.get_current_instance()
+    files = [handler for handler in logger.handlers if isinstance(handler, logging.FileHandler)]
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    record = logger.makeRecord(
+        logger.name,
+        logging.ERROR,
+        frame.filename,
+        frame.lineno,
+        sentence,
+        (),
+        (type(error), error, error.__traceback__),
+        frame.name,
+    )
+    for handler in files:
+        handler.handle(record)
+    return files[0].baseFilename if files else None

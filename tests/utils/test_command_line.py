@@ -1,7 +1,14 @@
-import pytest
-from mmengine.config import Config
+import pickle
+from collections import OrderedDict
+from pathlib import Path
 
-from mmaction_emim.utils.command_line import check_overrides, explain
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.logging import MMLogger
+from torch.utils.data import DataLoader, Dataset
+
+from mmaction_emim.utils.command_line import check_overrides, explain, run
 
 
 def test_unknown_top_level_override():
@@ -27,6 +34,89 @@ def test_explains_an_unregistered_type():
     assert 'did you mean EMIMUniFormer' in explain(caught.value)
 
 
-def test_takes_the_last_line_of_a_workers_traceback():
-    error = RuntimeError('Caught X in worker\nTraceback\n  ...\nClipError: a.mp4')
-    assert explain(error) == 'ClipError: a.mp4'
+class Failing(Dataset):
+    def __len__(self):
+        return 1
+
+    def __getitem__(self, idx):
+        try:
+            raise KeyError('inner')
+        except KeyError as cause:
+            raise RuntimeError('a.mp4: clip 0 cannot be read\nsecond line') from cause
+
+
+def test_of_a_worker_it_is_what_failed_there():
+    with pytest.raises(RuntimeError, match='DataLoader worker') as caught:
+        next(iter(DataLoader(Failing(), num_workers=1)))
+    assert explain(caught.value) == 'RuntimeError: a.mp4: clip 0 cannot be read'
+
+
+def test_of_torch_load_it_is_the_name_that_is_not_data(tmp_path):
+    torch.save(dict(where=Path('.')), tmp_path / 'x.pth')
+    with pytest.raises(pickle.UnpicklingError) as caught:
+        torch.load(tmp_path / 'x.pth', weights_only=True)
+    kind = f'{type(Path()).__module__}.{type(Path()).__name__}'
+    assert explain(caught.value) == (
+        f'the checkpoint holds {kind}, which is not plain data and could run code: it is not '
+        'loaded; save its weights alone'
+    )
+
+
+def test_of_torch_load_it_is_the_reason(tmp_path):
+    (tmp_path / 'x.pth').write_bytes(b'\x80\x02\x95text')
+    with pytest.raises(pickle.UnpicklingError) as caught:
+        torch.load(tmp_path / 'x.pth', weights_only=True)
+    assert explain(caught.value) == (
+        'the checkpoint cannot be loaded as plain data: Unsupported operand 149'
+    )
+
+
+@pytest.mark.parametrize(
+    'error, sentence',
+    [
+        (
+            RuntimeError(
+                'CUDA error: device-side assert triggered\nCUDA kernel errors might be asynchronous'
+                '\nCompile with `TORCH_USE_CUDA_DSA` to enable device-side assertions.\n'
+            ),
+            'CUDA error: device-side assert triggered',
+        ),
+        (
+            RuntimeError('Error(s) in loading Net:\n\tsize mismatch'),
+            'Error(s) in loading Net: size mismatch',
+        ),
+        (KeyError('label'), 'KeyError: label'),
+        (AssertionError(), 'AssertionError'),
+        (ValueError('one\n\n'), 'ValueError: one'),
+    ],
+    ids=['cuda', 'colon', 'key', 'nothing', 'word'],
+)
+def test_it_is_the_first_line(error, sentence):
+    assert explain(error) == sentence
+
+
+def fail():
+    raise ValueError('window must be odd')
+
+
+@pytest.fixture
+def logger(tmp_path, monkeypatch):
+    monkeypatch.setattr(MMLogger, '_instance_dict', OrderedDict())
+    return lambda: MMLogger.get_instance('run', log_file=str(tmp_path / 'run.log'))
+
+
+def test_the_traceback_is_in_the_log_file(logger, tmp_path, capsys):
+    logger()
+    with pytest.raises(SystemExit) as stop:
+        run(fail)
+    said, log = capsys.readouterr().err, (tmp_path / 'run.log').read_text()
+    assert stop.value.code == 1
+    assert said.splitlines()[1:] == [f'traceback: {tmp_path}/run.log', 'error: window must be odd']
+    assert ' - window must be odd\nTraceback' in log and ', in fail\n' in log
+
+
+def test_without_a_log_file_it_is_on_the_screen(logger, capsys):
+    with pytest.raises(SystemExit):
+        run(fail)
+    said = capsys.readouterr().err
+    assert ', in fail\n' in said and said.splitlines()[-1] == 'error: window must be odd'
