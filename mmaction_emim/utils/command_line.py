@@ -83,7 +83,7 @@ def _line_that_matters(error: BaseException) -> str:
     # str() of a KeyError is the repr of its key.
     message = error.args[0] if isinstance(error, KeyError) and error.args else error
     lines = [line for line in str(message).splitlines() if line.strip()]
-    tracebacks = [i for i, line in enumerate(lines) if line.startswith('Traceback')]
+    tracebacks = [i for i, line in enumerate(lines) if 'Traceback (most recent call last)' in line]
     if tracebacks:  # a DataLoader worker's error carries the worker's: what follows its frames
         after = lines[tracebacks[-1] + 1 :]
         lines = [line for line in after if not line.startswith(' ')] or lines

@@ -35,19 +35,26 @@ def test_explains_an_unregistered_type():
 
 
 class Failing(Dataset):
+    def __init__(self, cause):
+        self.cause = cause
+
     def __len__(self):
         return 1
 
     def __getitem__(self, idx):
+        error = RuntimeError('a.mp4: clip 0 cannot be read\nsecond line')
+        if self.cause is None:
+            raise error
         try:
-            raise KeyError('inner')
+            raise self.cause
         except KeyError as cause:
-            raise RuntimeError('a.mp4: clip 0 cannot be read\nsecond line') from cause
+            raise error from cause
 
 
-def test_of_a_worker_it_is_what_failed_there():
+@pytest.mark.parametrize('cause', [None, KeyError('inner')], ids=['alone', 'with a cause'])
+def test_of_a_worker_it_is_what_failed_there(cause):
     with pytest.raises(RuntimeError, match='DataLoader worker') as caught:
-        next(iter(DataLoader(Failing(), num_workers=1)))
+        next(iter(DataLoader(Failing(cause), num_workers=1)))
     assert explain(caught.value) == 'RuntimeError: a.mp4: clip 0 cannot be read'
 
 
