@@ -17,6 +17,8 @@ import cv2
 from rich.console import Console
 from rich.progress import track
 
+from mmaction_emim.datasets.transforms import CheckedDecordInit
+
 CHUNK = 32  # clips a task
 HEAD = 1 << 16  # bytes that, with the size, tell whether two files hold the same
 
@@ -40,8 +42,6 @@ Check = Callable[[Path], Verdict]
 
 @cache
 def _reader(fallback: str | None) -> Callable[[dict], dict]:
-    from mmaction_emim.datasets.transforms import CheckedDecordInit  # seconds; workers need it
-
     return CheckedDecordInit(fallback=fallback)
 
 
@@ -164,7 +164,7 @@ def _check_all(paths: dict[str, Path], check: Check) -> list[tuple[str, Verdict]
 
 def _run(paths: dict[str, Path], check: Check, workers: int) -> Iterator[tuple[str, Verdict]]:
     context = get_context('forkserver')  # imports once, and forks from a process without threads
-    context.set_forkserver_preload(['mmaction_emim.datasets.transforms'])
+    context.set_forkserver_preload([__name__])
     pool = partial(ProcessPoolExecutor, mp_context=context)
     names = iter(paths)
     while chunk := list(islice(names, workers * CHUNK * 16)):

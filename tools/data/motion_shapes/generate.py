@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.progress import track
 
 from mmaction_emim.datasets.motion_shapes import CLASSES, DIFFICULTIES, render_clip
+from mmaction_emim.utils.files import write_text
 
 VERSION = 2  # of the rendering; raise it when the same options give other pixels
 PARTIAL = '.part'
@@ -95,12 +96,6 @@ def write_clip(clip: Clip) -> None:
             output.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format='rgb24')))
         output.mux(stream.encode())
     os.replace(partial, clip.path)
-
-
-def write_text(path: Path, text: str) -> None:
-    partial = path.with_name(path.name + PARTIAL)
-    partial.write_text(text)
-    os.replace(partial, path)
 
 
 def claim(args: argparse.Namespace) -> None:
