@@ -9,6 +9,7 @@ import io
 import re
 from collections.abc import Collection, Sequence
 from pathlib import Path
+from typing import Any
 
 from mmaction_emim.datasets.annotations import read_kinetics, read_sthv1, read_sthv2
 from mmaction_emim.utils.files import read_text
@@ -123,9 +124,9 @@ def check_submission(path: Path, clips: Collection[str], names: Sequence[str], s
 def _read(path: Path, server: str) -> list[tuple[str, str, list[str]]]:
     text = read_text(path, SubmissionError)
     if server == 'something':
-        rows = list(csv.reader(io.StringIO(text), delimiter=';', quoting=csv.QUOTE_NONE))
+        rows = _rows(path, text, delimiter=';', quoting=csv.QUOTE_NONE)
         return [(f'{path}:{n}', row[0], row[1:]) for n, row in enumerate(rows, start=1) if row]
-    rows = list(csv.reader(io.StringIO(text)))
+    rows = _rows(path, text)
     if not rows or rows[0] != HEADER:
         raise SubmissionError(f'{path}:1: expected the header {",".join(HEADER)}')
     found = []
@@ -135,6 +136,14 @@ def _read(path: Path, server: str) -> list[tuple[str, str, list[str]]]:
             raise SubmissionError(f'{where}: expected {",".join(HEADER)}, got {",".join(row)}')
         found.append((where, f'{row[0]}_{int(row[1]):06}_{int(row[2]):06}', row[3:]))
     return found
+
+
+def _rows(path: Path, text: str, **dialect: Any) -> list[list[str]]:
+    reader = csv.reader(io.StringIO(text), **dialect)
+    try:
+        return list(reader)
+    except csv.Error as error:
+        raise SubmissionError(f'{path}:{max(reader.line_num, 1)}: {error}') from error
 
 
 def _kinetics_columns(clip: str) -> list[str | int]:

@@ -68,6 +68,8 @@ def _expected(
 ) -> dict[str, Tensor]:
     """The network's own state dict, on no device, of the sizes found in the checkpoint."""
     for name, x in weights.items():
+        if x.layout != torch.strided or x.is_meta or x.is_quantized:
+            raise CheckpointError(f'checkpoint: {name} is no plain tensor ({x.layout}, {x.device})')
         if x.numel() * x.element_size() > x.untyped_storage().nbytes():
             raise CheckpointError(f'checkpoint: {name} {tuple(x.shape)} has fewer numbers')
     depth, embed_dim = [], []

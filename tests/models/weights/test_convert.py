@@ -72,6 +72,8 @@ def test_a_label_map_of_another_length(authors_weights, tmp_path, reverse):
             r'head.weight \(1000000000000,\) has fewer',
         ),
         ({'blocks3.0.attn.rpb': torch.ones(1, 4, 4)}, 'window must be an odd integer'),
+        ({'norm.weight': torch.ones(64).to_sparse()}, 'norm.weight is no plain tensor'),
+        ({'norm.weight': torch.ones(64, device='meta')}, 'norm.weight is no plain tensor'),
     ],
 )
 def test_sizes_of_no_network(authors_weights, changed, sentence):
