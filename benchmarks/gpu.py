@@ -51,12 +51,13 @@ def parts(names: list[str], device: str, small: bool, out: Path | None) -> list[
     which = 'triton and cost_volume' if small else 'triton'
     tests = ['-m', 'pytest', '-q', '--tb=line', '--noconftest', '-p', 'no:cacheprovider']
     tests += ['-k', which, 'tests/ops/triton_cases.py', 'tests/ops/test_autocast.py']
+    tests += ['-n', '8'] if find_spec('xdist') and not small else []  # most of it is compiling
     shapes = ['--shapes', 'small'] if small else []
     few = ['--threads', '1', '--rounds', '5', '--seconds', '1'] if small else ['--seconds', '3']
     operator = shapes or ['--shapes', 'stage3-B8', 'stage4-B8', 'stage3', 'grid28']
     found = {
-        'tests': [Part('tests', "The kernels' tests", tests, 150, 'pytest')],
-        'accuracy': [Part('accuracy', 'Errors against float64', script('accuracy', *shapes), 60)],
+        'tests': [Part('tests', "The kernels' tests", tests, 120, 'pytest')],
+        'accuracy': [Part('accuracy', 'Errors against float64', script('accuracy', *shapes), 90)],
         'steps': [],
         'operator': [
             Part(
@@ -75,14 +76,14 @@ def parts(names: list[str], device: str, small: bool, out: Path | None) -> list[
             )
         ],
     }
-    sizes = ['--frames', '2', '--size', '32', *few] if small else ['--seconds', '8']
+    sizes = ['--frames', '2', '--size', '32', *few] if small else ['--batch', '4', '--seconds', '8']
     for arch in ['tiny'] if small else ['small', 'base']:
         for dtype in 'bfloat16', 'float16':
             name = f'step-{arch}-{dtype}'
             options = ['--arch', arch, '--amp', '--dtype', dtype, *sizes]
             command = script('train_step', *options, json=name)
             title = f'A training step of EMIM-UniFormer, {arch}, autocast {dtype}'
-            found['steps'].append(Part(name, title, command, 75))
+            found['steps'].append(Part(name, title, command, 70))
     return [part for name in names for part in found[name]]
 
 

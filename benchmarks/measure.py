@@ -4,7 +4,7 @@ import json
 import platform
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from statistics import median
 
@@ -118,10 +118,10 @@ def machine(device: str) -> str:
     return f'{name}, {torch.get_num_threads()} threads, {versions}'
 
 
-def print_table(header: list[str], rows: list[list[str]]) -> None:
+def print_table(header: list[str], rows: Iterable[list[str]]) -> None:
     """A markdown table."""
     print('| ' + ' | '.join(header) + ' |')
-    print('|' + '---|' * len(header))
+    print('|' + '---|' * len(header), flush=True)
     for row in rows:
         print('| ' + ' | '.join(row) + ' |', flush=True)
 
