@@ -1,0 +1,243 @@
+"""Hands out frames of a video by their number: the very frames that decoding in order gives.
+
+FFmpeg through PyAV; needs nothing but that and NumPy. Where a container tells the time stamp of
+every frame, the decoder starts at the last key frame before a wanted one, and each frame it gives
+must have the time stamp that is due. Everything else is decoded from the start and counted.
+"""
+
+import io
+import os
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator
+from itertools import chain, dropwhile
+
+import av
+import numpy as np
+from av.sidedata.sidedata import SideDataContainer
+from av.video.reformatter import VideoReformatter
+
+# What can be sought in: a time stamp for every packet, and a frame in every packet.
+CONTAINERS = ('mov,mp4,m4a,3gp,3g2,mj2', 'matroska,webm')
+CODECS = ('h264', 'hevc', 'vp8', 'vp9', 'av1')
+
+
+class Frames(np.ndarray):
+    """An array that is turned into a plain one as decord's are."""
+
+    def asnumpy(self) -> np.ndarray:
+        return self.view(np.ndarray)
+
+
+class _LostTrackError(Exception):
+    """The decoder gave another frame than the one that was due."""
+
+
+class VideoReader:
+    """Frames of a video by their number, as ``decord.VideoReader`` gives them, or an error.
+
+    Reads the video stream that FFmpeg calls the best, with one thread. Rotated and mirrored clips
+    are turned upright. Frames that an edit list hides are none.
+
+    Args:
+        source: Path of a file, or its content.
+        short_side: Frames whose short side has more pixels are scaled down to so many, bicubic,
+            in the conversion to RGB. Default None: never.
+        name: What errors call the clip. Default None: its path, or the number of its bytes.
+
+    Raises:
+        OSError: The file cannot be opened.
+        ValueError: The file holds no video, or a damaged one.
+    """
+
+    def __init__(
+        self,
+        source: str | os.PathLike | bytes,
+        short_side: int | None = None,
+        name: str | None = None,
+    ) -> None:
+        self._container = None
+        self.name = name or name_of(source)
+        # As an absolute path, since FFmpeg takes what is before a colon for a protocol.
+        self.source = source if isinstance(source, bytes) else os.path.abspath(source)
+        self.short_side = short_side
+        self._reformatter = VideoReformatter()
+        try:
+            self._open()
+            self._fps = float(self._stream.average_rate or 0)
+            self._read_time_stamps()
+        except av.FFmpegError as error:
+            if isinstance(error, OSError):
+                raise
+            raise ValueError(f'{self.name}: cannot be read: {error.strerror}') from error
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __del__(self) -> None:
+        self.close()
+
+    def get_avg_fps(self) -> float:
+        """Frames a second; 0.0 where unknown."""
+        return self._fps
+
+    def get_batch(self, indices: Iterable[int]) -> Frames:
+        """Frames (len(indices), H, W, 3), RGB, uint8, in the order asked for.
+
+        Args:
+            indices: In any order, repeated or not; negative ones count from the end.
+
+        Raises:
+            IndexError: The clip has no such frame.
+            ValueError: A frame cannot be decoded, or frames differ in size.
+        """
+        indices = [int(i) for i in indices]
+        for i in indices:
+            if not -self._length <= i < self._length:
+                raise IndexError(f'{self.name}: no frame {i} in a clip of {self._length}')
+        indices = [i % self._length for i in indices]
+        try:
+            found = self._decode(sorted(set(indices)))
+        finally:
+            self.close()
+        if len(sizes := sorted({frame.shape[:2] for frame in found.values()})) > 1:
+            raise ValueError(f'{self.name}: frames differ in size (H, W): {sizes}')
+        return np.stack([found[i] for i in indices]).view(Frames)
+
+    def close(self) -> None:
+        """Give the file back; the next batch opens it again."""
+        # The garbage collector is late: a container and its streams refer to each other.
+        if self._container is not None:
+            self._container.close()
+            self._container = self._stream = None
+
+    def _open(self) -> None:
+        file = io.BytesIO(self.source) if isinstance(self.source, bytes) else self.source
+        self._container = av.open(file, metadata_errors='ignore')
+        self._stream = self._container.streams.best('video')
+        if self._stream is None or self._stream.codec_context is None:
+            raise ValueError(f'{self.name}: holds no video stream that FFmpeg can decode')
+        self._stream.codec_context.thread_count = 1
+
+    def _read_time_stamps(self) -> None:
+        """Find how many frames there are and, where they can be sought, when each is shown."""
+        codec = self._stream.codec_context.codec.canonical_name
+        packets = self._container.demux(self._stream)
+        first = next(packets)
+        frames = [
+            (packet.pts, packet.is_keyframe)
+            for packet in chain([first], packets)
+            if packet.size
+            and not packet.is_discard
+            # VP8 has packets of references that are not shown, and a bit that tells them.
+            and (codec != 'vp8' or memoryview(packet)[0] & 0x10)
+        ]
+        if self._is_cut(first, [pts for pts, _ in frames]):
+            keys = {pts for pts, is_key in frames if is_key}
+            frames = [(frame.pts, frame.pts in keys) for frame in self._all_frames()]
+        self._length = len(frames)
+        self._stamps, self._keys = [], []
+        stamps = {pts for pts, _ in frames}
+        distinct = len(stamps) == len(frames) and None not in stamps
+        if distinct and codec in CODECS and self._container.format.name in CONTAINERS:
+            frames.sort()
+            self._stamps = [pts for pts, _ in frames]
+            self._keys = [i for i, (_, is_key) in enumerate(frames) if is_key]
+
+    def _is_cut(self, first: av.Packet, stamps: list[int | None]) -> bool:
+        """Whether the file begins within a group of pictures, of which not all can be decoded."""
+        start = first.pts
+        earlier = start is not None and any(p is not None and p < start for p in stamps)
+        if earlier or not first.is_keyframe:
+            return True
+        context = self._stream.codec_context
+        # H.264 calls a frame a key frame also where several must be decoded until one is whole.
+        return context.codec.canonical_name == 'h264' and not decodes_alone(context, first)
+
+    def _all_frames(self) -> Iterator[av.VideoFrame]:
+        self.close()
+        self._open()
+        return self._container.decode(self._stream)
+
+    def _decode(self, wanted: list[int]) -> dict[int, np.ndarray]:
+        """The frames of sorted numbers, by their number."""
+        if self._stamps:
+            try:
+                return {i: self._to_rgb(frame) for i, frame in self._seek(wanted)}
+            except (_LostTrackError, av.FFmpegError):
+                pass  # counting finds the frame, or why there is none
+        return {i: self._to_rgb(frame) for i, frame in self._count(wanted)}
+
+    def _seek(self, wanted: list[int]) -> Iterator[tuple[int, av.VideoFrame]]:
+        if self._container is None:
+            self._open()
+        due = None  # number of the frame that the decoder gives next
+        for i in wanted:
+            nearest = bisect_right(self._keys, i) - 1
+            if nearest < 0:
+                raise _LostTrackError
+            key = self._keys[nearest]
+            if due is None or key > due:
+                frames, due = self._frames_from(self._stamps[key]), key
+            while due <= i:
+                frame = next(frames, None)
+                if frame is None or frame.pts != self._stamps[due] or frame.is_corrupt:
+                    raise _LostTrackError
+                due += 1
+            yield i, frame
+
+    def _frames_from(self, pts: int) -> Iterator[av.VideoFrame]:
+        self._container.seek(pts, stream=self._stream)
+        frames = self._container.decode(self._stream)
+        return dropwhile(lambda frame: frame.pts is not None and frame.pts < pts, frames)
+
+    def _count(self, wanted: list[int]) -> Iterator[tuple[int, av.VideoFrame]]:
+        frames, count, damaged = self._all_frames(), 0, False
+        for i in wanted:
+            undecodable = f'{self.name}: frame {i} of {self._length} cannot be decoded: '
+            while count <= i:
+                try:
+                    frame = next(frames)
+                except StopIteration:
+                    raise ValueError(f'{undecodable}the last one is {count - 1}') from None
+                except av.FFmpegError as error:
+                    raise ValueError(f'{undecodable}{error.strerror}') from error
+                damaged = frame.is_corrupt or (damaged and not frame.key_frame)
+                count += 1
+            if damaged:
+                raise ValueError(f'{undecodable}it or one that it was predicted from is damaged')
+            yield i, frame
+
+    def _to_rgb(self, frame: av.VideoFrame) -> np.ndarray:
+        H, W = scaled_size(frame.height, frame.width, self.short_side)
+        rgb = self._reformatter.reformat(
+            frame, W, H, 'rgb24', interpolation='BICUBIC', threads=1
+        ).to_ndarray()
+        # Not frame.side_data: it keeps the frame until the garbage collector comes.
+        matrix = SideDataContainer(frame).get('DISPLAYMATRIX')
+        return rgb if matrix is None else _upright(rgb, np.frombuffer(matrix, np.int32))
+
+
+def name_of(source: str | os.PathLike | bytes) -> str:
+    """What errors call a clip: its path, or how many bytes it has."""
+    return f'{len(source)} bytes' if isinstance(source, bytes) else os.fspath(source)
+
+
+def decodes_alone(codec: av.CodecContext, packet: av.Packet) -> bool:
+    """Whether the decoder gives a picture for a packet when it knows no other."""
+    frames = codec.decode(av.Packet(bytes(packet))) + codec.decode(None)
+    codec.flush_buffers()
+    return bool(frames)
+
+
+def scaled_size(height: int, width: int, short_side: int | None) -> tuple[int, int]:
+    """Height and width at which frames are handed out."""
+    scale = short_side / min(height, width) if short_side else 1
+    return (round(height * scale), round(width * scale)) if scale < 1 else (height, width)
+
+
+def _upright(rgb: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """Turn and mirror by the nearest right angle; ``matrix`` holds rows (x, y) -> (x', y')."""
+    (a, b), (c, d) = matrix[:2], matrix[3:5]
+    if abs(a) < abs(b):
+        rgb, a, d = rgb.transpose(1, 0, 2), c, b
+    return rgb[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1]

@@ -1,0 +1,271 @@
+"""Every frame the reader hands out is the one that decoding in order gives."""
+
+import io
+import subprocess
+import sys
+import wave
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from mmaction_emim.datasets import reader as reader_module
+from mmaction_emim.datasets.reader import VideoReader
+
+from .numbered_clips import FRAMES, KINDS, decoded_in_order, picture, shown, write
+
+CODECS = Path(__file__).parents[3] / 'shared/data/codecs'
+SAMPLES = (
+    'av1_video.mkv demo.mp4 flipping_a_pancake.mkv h264_10bits.mp4 h265_video.mp4 test.avi '
+    'two_vp8.webm two_vp9.webm unordered.mov video_90.mov'
+).split()
+
+
+def orders(length):
+    """Indices as transforms ask for them, and as none does."""
+    rng = np.random.default_rng(0)
+    middle = length // 2
+    return [
+        np.arange(length),
+        np.arange(length)[::-1],
+        [length - 1],
+        [-1, -length],
+        np.linspace(0, length - 1, 8).round().astype(int),
+        np.sort(rng.integers(0, length, 5)),
+        rng.integers(0, length, 9),
+        [middle, middle, 0, middle],
+        *([i] for i in range(middle, length, max(1, length // 20))),
+    ]
+
+
+def check(path, truth, short_side=None):
+    """``truth``: all frames in order, as they are stored."""
+    reader = VideoReader(path, short_side)
+    assert len(reader) == len(truth) > 0
+    for wanted in orders(len(truth)):
+        frames = reader.get_batch(wanted).asnumpy()
+        assert frames.dtype == np.uint8 and type(frames) is np.ndarray
+        for i, frame in zip(wanted, frames, strict=True):
+            assert np.array_equal(frame, truth[i]), (i, list(wanted))
+
+
+def make(kind, folder):
+    path = folder / f'clip{KINDS[kind].suffix}'
+    try:
+        KINDS[kind].make(path)
+    except (av.FFmpegError, ValueError) as error:
+        pytest.skip(f'PyAV cannot write it here: {error}')
+    return path
+
+
+@pytest.mark.parametrize('kind', KINDS)
+def test_frames_are_those_of_their_numbers(tmp_path, kind):
+    path, numbers = make(kind, tmp_path), KINDS[kind].numbers
+    truth = [KINDS[kind].upright(frame) for frame in decoded_in_order(path)]
+    if numbers is not None:
+        assert [shown(frame) for frame in truth] == list(numbers)
+    check(path, truth)
+
+
+@pytest.mark.parametrize('name', SAMPLES)
+def test_real_clips(name):
+    path = CODECS / name
+    if not path.exists():
+        pytest.skip('shared/data/codecs is not beside the repository')
+    truth = decoded_in_order(path)
+    check(path, [np.rot90(frame, -1) for frame in truth] if name == 'video_90.mov' else truth)
+
+
+@pytest.mark.parametrize('kind', ['H.264, mp4', 'HEVC, open GOP, mkv', 'VP9, webm', 'AV1, mp4'])
+def test_decoding_starts_at_the_key_frame_before(tmp_path, monkeypatch, kind):
+    """At most a group of 12 or, without, 20 frames are decoded: no falling back on counting."""
+    decoded = []
+    path, decode = make(kind, tmp_path), VideoReader._frames_from
+    monkeypatch.delattr(VideoReader, '_count')
+    monkeypatch.setattr(
+        VideoReader,
+        '_frames_from',
+        lambda *args: (decoded.append(frame) or frame for frame in decode(*args)),
+    )
+    VideoReader(path).get_batch([3, 30, FRAMES - 1])
+    assert 3 < len(decoded) < FRAMES - 3
+
+
+def test_content_is_read_as_its_file(tmp_path):
+    for kind in ('H.264, mp4', 'MPEG-2, ts'):
+        path = make(kind, tmp_path)
+        reader = VideoReader(path.read_bytes())
+        assert np.array_equal(reader.get_batch([30, 2]), VideoReader(path).get_batch([30, 2]))
+
+
+def test_rate(tmp_path):
+    assert VideoReader(make('H.264, mp4', tmp_path)).get_avg_fps() == 25.0
+
+
+@pytest.mark.parametrize('size, short_side, expected', [
+    ((104, 64), 32, (32, 52)), ((64, 104), 32, (52, 32)), ((104, 64), 64, (64, 104)),
+    ((104, 64), 200, (64, 104)),
+])  # fmt: skip
+def test_short_side_scales_down_and_never_up(tmp_path, size, short_side, expected):
+    write(tmp_path / 'a.mp4', size=size)
+    small = VideoReader(tmp_path / 'a.mp4', short_side).get_batch([9, 30]).asnumpy()
+    whole = VideoReader(tmp_path / 'a.mp4').get_batch([9, 30]).asnumpy()
+    assert small.shape == (2, *expected, 3)
+    if small.shape == whole.shape:
+        assert np.array_equal(small, whole)
+    else:  # bicubic: close to the means of 2x2 pixels
+        means = whole.reshape(2, expected[0], 2, expected[1], 2, 3).mean((2, 4))
+        assert np.abs(small - means).mean() < 4
+
+
+def test_short_side_of_a_rotated_clip(tmp_path):
+    path = make('H.264, rotated by 90', tmp_path)  # 64x48 as it is shown
+    assert VideoReader(path, 24).get_batch([3]).shape == (1, 24, 32, 3)
+
+
+@pytest.mark.parametrize('i', [FRAMES, -FRAMES - 1])
+def test_there_is_no_other_frame(tmp_path, i):
+    path = make('H.264, mp4', tmp_path)
+    with pytest.raises(IndexError, match=rf'clip.mp4: no frame {i} in a clip of {FRAMES}'):
+        VideoReader(path).get_batch([0, i])
+
+
+@pytest.mark.parametrize('content', [b'', b'\0' * 9, b'no video at all', bytes(range(256)) * 9])
+def test_no_video_is_one_sentence(tmp_path, content):
+    (tmp_path / 'a.mp4').write_bytes(content)
+    with pytest.raises(ValueError, match=r'a\.mp4: cannot be read: \w') as raised:
+        VideoReader(tmp_path / 'a.mp4')
+    assert '\n' not in str(raised.value)
+
+
+def test_missing_file_and_sound_alone(tmp_path):
+    with pytest.raises(FileNotFoundError, match='a.mp4'):
+        VideoReader(tmp_path / 'a.mp4')
+    with wave.open(str(tmp_path / 'a.wav'), 'wb') as output:
+        output.setparams((1, 2, 8000, 0, 'NONE', None))
+        output.writeframes(bytes(16000))
+    with pytest.raises(ValueError, match='a.wav: holds no video stream'):
+        VideoReader(tmp_path / 'a.wav')
+
+
+@pytest.mark.parametrize(
+    'kind', ['H.264, mp4', 'H.264, open GOP, mkv', 'H.264, avi', 'MPEG-2, mpg']
+)
+def test_broken_clips_give_right_frames_or_an_error(tmp_path, kind):
+    path = make(kind, tmp_path)
+    whole, intact = path.read_bytes(), decoded_in_order(path)
+    errors = 0
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        data = bytearray(whole)
+        at = int(rng.integers(len(data) // 8, len(data) - 20))
+        data[at : at + 8] = rng.bytes(8)
+        path.write_bytes(data)
+        try:  # what FFmpeg itself takes for sound is as good as it gets
+            in_order = decoded_in_order(path)
+        except (av.FFmpegError, ValueError):
+            in_order = []
+        for wanted in ([0, 20, 35], [30]):
+            try:
+                frames = VideoReader(path).get_batch(wanted).asnumpy()
+            except (ValueError, IndexError) as error:
+                assert str(error).startswith(str(path))
+                errors += 1
+                continue
+            for i, frame in zip(wanted, frames, strict=True):
+                same = i < len(in_order) and np.array_equal(frame, in_order[i])
+                assert same or np.array_equal(frame, intact[i])
+    assert errors
+
+
+def test_damaged_frames_are_errors_and_those_before_are_not(tmp_path):
+    path = tmp_path / 'a.avi'
+    write(path, 'mpeg4', size=(320, 240))
+    intact = decoded_in_order(path)
+    with av.open(str(path)) as container:
+        packet = list(container.demux(video=0))[15]
+    data = bytearray(path.read_bytes())
+    data[packet.pos + packet.size // 2 : packet.pos + packet.size] = bytes(packet.size // 2)
+    path.write_bytes(data)
+    assert np.array_equal(VideoReader(path).get_batch([14, 24]), [intact[14], intact[24]])
+    for i in (15, 20):  # 20 is predicted from 15; at 24 comes a key frame
+        with pytest.raises(ValueError, match=rf'frame {i} of 40 cannot be decoded: it or one'):
+            VideoReader(path).get_batch([2, i])
+
+
+def test_frames_of_other_sizes_are_an_error(tmp_path):
+    parts = [io.BytesIO(), io.BytesIO()]
+    for part, size in zip(parts, ((64, 48), (96, 48)), strict=True):
+        write(tmp_path / 'part.h264', size=size, frames=6)
+        part.write((tmp_path / 'part.h264').read_bytes())
+    path = tmp_path / 'a.h264'
+    path.write_bytes(b''.join(part.getvalue() for part in parts))
+    reader = VideoReader(path)
+    assert len(reader) == 12 and reader.get_batch([11]).shape == (1, 48, 96, 3)
+    with pytest.raises(ValueError, match=r'differ in size \(H, W\): \[\(48, 64\), \(48, 96\)\]'):
+        reader.get_batch([0, 11])
+
+
+def test_names_that_look_like_addresses(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write('file:clip.mp4')  # FFmpeg takes a colon for a protocol
+    Path('clip.mp4').rename('http:clip.mp4')
+    assert shown(VideoReader('http:clip.mp4').get_batch([9])[0]) == 9
+
+
+def test_metadata_in_another_encoding(tmp_path):
+    path = make('H.264, mkv', tmp_path)
+    data = path.read_bytes()
+    path.write_bytes(data.replace(b'Lavf', b'L\xe9\xff!'))
+    assert path.read_bytes() != data
+    assert shown(VideoReader(path).get_batch([9])[0]) == 9
+
+
+MEMORY = """
+import gc, mmap, sys
+from mmaction_emim.datasets.reader import VideoReader
+
+def megabytes():
+    with open('/proc/self/statm') as file:
+        return int(file.read().split()[1]) * mmap.PAGESIZE / 1e6
+
+gc.disable()
+for i in range(300):
+    if i == 100:
+        before = megabytes()
+    reader = VideoReader(sys.argv[1])
+    if i % 2:  # else it is opened and never read
+        reader.get_batch([3, 20])
+print(megabytes() - before)
+"""
+
+
+def test_nothing_is_left_to_the_garbage_collector(tmp_path):
+    """Containers and frames that are take megabytes each."""
+    if not Path('/proc/self/statm').exists():
+        pytest.skip('needs /proc')
+    write(tmp_path / 'a.mp4', size=(320, 240), frames=30)
+    command = [sys.executable, '-c', MEMORY, str(tmp_path / 'a.mp4')]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert float(done.stdout) < 8, done.stderr
+
+
+def test_needs_neither_mmaction_nor_decord(tmp_path):
+    write(tmp_path / 'a.mp4')
+    code = (
+        'import sys, importlib.util as u\n'
+        f'spec = u.spec_from_file_location("reader", {reader_module.__file__!r})\n'
+        'reader = u.module_from_spec(spec)\n'
+        'spec.loader.exec_module(reader)\n'
+        f'print(reader.VideoReader({str(tmp_path / "a.mp4")!r}).get_batch([0, 39]).shape)\n'
+        'print({"mmaction", "mmengine", "torch", "decord", "cv2"} & set(sys.modules))\n'
+    )
+    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
+    assert done.stdout.split('\n')[:2] == ['(2, 48, 64, 3)', 'set()'], done.stderr
+
+
+def test_a_picture_shows_its_number():
+    assert [shown(picture(i, size)) for i in (0, 7, 199) for size in ((16, 64), (51, 37))] == [
+        0, 0, 7, 7, 199, 199,
+    ]  # fmt: skip
