@@ -48,7 +48,7 @@ def test_a_variable_at_the_top_is_what_is_used(path):
 
 
 def test_one_file_says_how_clips_are_opened_and_decoded():
-    opens = re.compile(r'(Decord|PyAV|OpenCV)(Init|Decode)\b')
+    opens = re.compile(r'(Decord|PyAV|OpenCV|Video)(Init|Decode)\b')
     found = [path for path in PATHS if opens.search(path.read_text())]
     assert found == [FOLDER / '_base_/datasets/video_reader.py']
 

@@ -2,7 +2,6 @@
 
 import importlib.util
 import inspect
-import io
 import logging
 import re
 import sys
@@ -77,18 +76,7 @@ def explain(error: BaseException) -> str:
     if missing:
         names = [name for registry in _registries() for name in registry.module_dict]
         sentence = f'{missing[1]!r} is not a registered {missing[3]}{_closest(missing[1], names)}'
-    if isinstance(error, OSError) and not error.filename and (file := _file_in_use(error)):
-        sentence += f': {file}'  # as of a full disk, when what was written is flushed
     return sentence
-
-
-def _file_in_use(error: OSError) -> str | None:
-    """Path of the file with which the innermost function was busy that has one."""
-    for frame, _ in reversed(list(traceback.walk_tb(error.__traceback__))):
-        for value in frame.f_locals.values():
-            if isinstance(value, io.IOBase) and isinstance(getattr(value, 'name', None), str):
-                return value.name
-    return None
 
 
 def _line_that_matters(error: BaseException) -> str:

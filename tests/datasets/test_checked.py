@@ -14,7 +14,11 @@ from mmengine.registry import init_default_scope
 from mmaction_emim.datasets import CheckedRawframeDataset, CheckedVideoDataset
 from mmaction_emim.datasets.checked import ClipError
 
-DECODE = [dict(type='DecordInit'), dict(type='SampleFrames', clip_len=2), dict(type='DecordDecode')]
+DECODE = [
+    dict(type='CheckedVideoInit'),
+    dict(type='SampleFrames', clip_len=2),
+    dict(type='DecordDecode'),
+]
 
 
 def videos(tmp_path, text, **options):

@@ -18,7 +18,7 @@ from mmaction_emim.datasets.checked import ClipError
 
 CLIPS, BROKEN = 500, 25
 PIPELINE = [
-    dict(type='CheckedDecordInit'),
+    dict(type='CheckedVideoInit'),
     dict(type='SampleSpan', clip_len=2),
     dict(type='DecordDecode'),
     dict(type='FormatShape', input_format='NCTHW'),

@@ -6,7 +6,6 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.logging import MMLogger
-from mmengine.visualization import LocalVisBackend
 from torch.utils.data import DataLoader, Dataset
 
 from mmaction_emim.utils.command_line import check_overrides, explain, run
@@ -128,13 +127,3 @@ def test_without_a_log_file_it_is_on_the_screen(logger, capsys):
         run(fail)
     said = capsys.readouterr().err
     assert ', in fail\n' in said and said.splitlines()[-1] == 'error: window must be odd'
-
-
-@pytest.mark.skipif(not Path('/dev/full').exists(), reason='needs a device that is full')
-def test_a_full_disk_is_said_with_the_file(tmp_path):
-    """The error comes when the file is closed, without its name."""
-    path = tmp_path / 'scalars.json'
-    path.symlink_to('/dev/full')
-    with pytest.raises(OSError) as caught:
-        LocalVisBackend(save_dir=str(tmp_path)).add_scalar('loss', 1.0)
-    assert explain(caught.value) == f'[Errno 28] No space left on device: {path}'

@@ -8,7 +8,7 @@ INCOMPLETE = 3  # exit status: lists are written, and the report holds clips tha
 
 
 def parser(description: str, out: str, videos: bool = True) -> argparse.ArgumentParser:
-    """The arguments that all of them have; ``--fallback`` is for ``videos`` alone."""
+    """The arguments that all of them have."""
     parser = argparse.ArgumentParser(
         description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
@@ -18,5 +18,6 @@ def parser(description: str, out: str, videos: bool = True) -> argparse.Argument
     parser.add_argument('--workers', type=int, default=os.cpu_count(), help='processes')
     parser.add_argument('--subset', action='store_true', help='do not compare published counts')
     if videos:
-        parser.add_argument('--fallback', choices=['pyav'], help='what reads clips decord cannot')
+        # Earlier: what read the clips that decord could not. Now it reads them all.
+        parser.add_argument('--fallback', choices=['pyav'], help=argparse.SUPPRESS)
     return parser

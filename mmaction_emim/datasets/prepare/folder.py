@@ -3,7 +3,6 @@
 import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -76,7 +75,6 @@ def write_videos(
     workers: int,
     subset: bool = False,
     suffix: str = '.mp4',
-    fallback: str | None = None,
 ) -> bool:
     """Verify every video; write the lists, ``label_map.txt`` and ``report.tsv``; print a summary.
 
@@ -90,7 +88,6 @@ def write_videos(
         workers: Processes that decode.
         subset: Whether splits may have other sizes than published. Defaults to False.
         suffix: The official files' suffix; lists name lost clips so. Defaults to ``'.mp4'``.
-        fallback: What reads clips that decord cannot, ``'pyav'``. Defaults to None: nothing does.
 
     Returns:
         Whether every clip of the official lists is there and good.
@@ -106,8 +103,8 @@ def write_videos(
             for name in sorted(wanted & repeated.keys())
             for path in repeated[name]
         ]
-    check = partial(check_video, fallback=fallback)
-    return _write(out, splits, classes, workers, subset, paths, check, lambda path, _: path, extra)
+    columns = '{0}'.format
+    return _write(out, splits, classes, workers, subset, paths, check_video, columns, extra)
 
 
 def write_frames(

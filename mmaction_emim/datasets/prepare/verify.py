@@ -17,7 +17,7 @@ import cv2
 from rich.console import Console
 from rich.progress import track
 
-from mmaction_emim.datasets.transforms import CheckedDecordInit
+from mmaction_emim.datasets.transforms import CheckedVideoInit
 
 CHUNK = 32  # clips a task
 HEAD = 1 << 16  # bytes that, with the size, tell whether two files hold the same
@@ -41,29 +41,28 @@ Check = Callable[[Path], Verdict]
 
 
 @cache
-def _reader(fallback: str | None) -> Callable[[dict], dict]:
-    return CheckedDecordInit(fallback=fallback)
+def _opener() -> CheckedVideoInit:
+    return CheckedVideoInit()
 
 
-def check_video(path: Path, fallback: str | None = None) -> Verdict:
+def check_video(path: Path) -> Verdict:
     """Opens the clip as the training pipeline does, and decodes frame 0.
 
     Args:
         path: The video file.
-        fallback: As ``CheckedDecordInit``'s: ``'pyav'`` or None.
     """
     try:
         size = path.stat().st_size
         if not size:
             return Verdict(0, 'empty', '')
-        results = _reader(fallback)(dict(filename=str(path)))
+        results = _opener()(dict(filename=str(path)))
         results['video_reader'].get_batch([0])
         with open(path, 'rb') as file:
             digest = hashlib.blake2b(file.read(HEAD), digest_size=16).hexdigest()
     except FileNotFoundError:
         return Verdict(0, 'missing', '')
     except Exception as error:
-        return Verdict(0, f'undecodable: {_first_line(error)}', '')
+        return Verdict(0, f'undecodable: {_first_line(error).removeprefix(f"{path}: ")}', '')
     return Verdict(results['total_frames'], '', f'{size}-{digest}')
 
 

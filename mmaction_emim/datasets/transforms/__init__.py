@@ -5,11 +5,12 @@ from .noise_erasing import NoiseErasing
 from .rand_augment import RandAugment
 from .rawframe_decode import CheckedRawFrameDecode
 from .sample_span import SampleSpan
-from .video_init import CheckedDecordInit
+from .video_init import CheckedDecordInit, CheckedVideoInit
 
 __all__ = [
     'CheckedDecordInit',
     'CheckedRawFrameDecode',
+    'CheckedVideoInit',
     'FrameOrder',
     'NoiseErasing',
     'RandAugment',

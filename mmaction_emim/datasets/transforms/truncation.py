@@ -3,21 +3,23 @@
 Decoders read such a file without an error, as a shorter clip or with repeated frames.
 """
 
+import io
 import os
 from typing import BinaryIO
 
 
-def missing_bytes(filename: str) -> int:
+def missing_bytes(source: str | os.PathLike | bytes) -> int:
     """Bytes that a webm/mkv, mp4/mov or avi file lacks at least; 0 where whole or unknown.
 
     Args:
-        filename: A local file.
+        source: Path of a file, or its content.
 
     Raises:
         OSError: The file cannot be read.
     """
-    size = os.path.getsize(filename)
-    with open(filename, 'rb') as file:
+    in_memory = isinstance(source, bytes)
+    size = len(source) if in_memory else os.path.getsize(source)
+    with io.BytesIO(source) if in_memory else open(source, 'rb') as file:
         start = file.read(12)
         if start[:4] == b'\x1a\x45\xdf\xa3':
             end = _end_of_segment(file)

@@ -1,201 +1,176 @@
-from pathlib import Path
+import subprocess
+import sys
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 
-import av
-import cv2
 import numpy as np
 import pytest
 from mmaction.datasets.transforms import DecordDecode
+from mmengine.logging import MMLogger
+from mmengine.registry import TRANSFORMS, init_default_scope
 
-from mmaction_emim.datasets.transforms import CheckedDecordInit
+from mmaction_emim.datasets.transforms import CheckedDecordInit, CheckedVideoInit
 from mmaction_emim.datasets.transforms.truncation import missing_bytes
-from mmaction_emim.datasets.transforms.video_init import PyAVReader
 
-CODECS = Path(__file__).parents[4] / 'shared/data/codecs'
-
-
-def write(path, codec='libx264', frames=12, size=(64, 48), pts=None, streams=1):
-    """A clip whose frame i is grey of 10 + 12 i; a second stream is darker and larger."""
-    with av.open(str(path), 'w') as container:
-        added = []
-        for n in range(streams):
-            stream = container.add_stream(codec, rate=10)
-            stream.width, stream.height = (side * (n + 1) for side in size)
-            stream.pix_fmt = 'yuv420p'
-            stream.options = {'g': '4'}
-            added.append(stream)
-        for i in range(frames):
-            for n, stream in enumerate(added):
-                grey = np.full((stream.height, stream.width, 3), (10 + 12 * i) // (n + 1), np.uint8)
-                frame = av.VideoFrame.from_ndarray(grey, format='rgb24')
-                if pts:
-                    frame.pts = pts[i]
-                container.mux(stream.encode(frame))
-        for stream in added:
-            container.mux(stream.encode())
-    return str(path)
+from ..numbered_clips import FRAMES, KINDS, decoded_in_order, shown, write
 
 
-def read(path, wanted=None, **options):
-    results = CheckedDecordInit(**options)(dict(filename=str(path)))
-    total = results['total_frames']
-    results['frame_inds'] = np.arange(total) if wanted is None else np.array(wanted)
-    return total, DecordDecode()(results)['imgs']
+def read(path, wanted=(30, 0, 7, 7), init=CheckedVideoInit, **options):
+    results = init(**options)(dict(filename=str(path)))
+    assert results['total_frames'] == len(results['video_reader'])
+    results['frame_inds'] = np.array(wanted)
+    return DecordDecode()(results)['imgs']
 
 
-def greys(imgs):
-    return np.array([img.mean() for img in imgs])
+def numbers(imgs):
+    return [shown(img) for img in imgs]
+
+
+@pytest.fixture
+def clip(tmp_path):
+    write(tmp_path / 'a.mp4')
+    return tmp_path / 'a.mp4'
 
 
 @pytest.mark.parametrize(
-    'name, codec',
+    'config',
     [
-        ('h264.mp4', 'libx264'),
-        ('vp9.webm', 'libvpx-vp9'),
-        ('vp8.webm', 'libvpx'),
-        ('mpeg4.avi', 'mpeg4'),
-        ('h264.mkv', 'libx264'),
-        ('h264.mov', 'libx264'),
+        dict(type='CheckedVideoInit'),
+        dict(type='CheckedVideoInit', reader='decord'),
+        dict(type='CheckedDecordInit'),
+        dict(type='CheckedDecordInit', num_threads=2, fallback='pyav'),
     ],
+    ids=str,
 )
-@pytest.mark.parametrize('reader', ['decord', 'pyav'])
-def test_frames_are_the_right_ones(tmp_path, name, codec, reader):
-    path = write(tmp_path / name, codec)
-    wanted = [11, 0, 5, 5]
-    if reader == 'pyav':
-        total, imgs = len(PyAVReader(path)), PyAVReader(path).get_batch(wanted).asnumpy()
-    else:
-        total, imgs = read(path, wanted)
-    assert (total, imgs[0].shape) == (12, (48, 64, 3))
-    assert np.abs(greys(imgs) - (10 + 12 * np.array(wanted))).max() < 4
+def test_gives_frames_their_number_and_the_rate(clip, config):
+    if config.get('reader') == 'decord':
+        pytest.importorskip('decord')
+    init_default_scope('mmaction')
+    results = TRANSFORMS.build(config)(dict(filename=str(clip)))
+    assert (results['total_frames'], results['avg_fps']) == (FRAMES, 25.0)
+    assert numbers(results['video_reader'].get_batch([30, 0, 7]).asnumpy()) == [30, 0, 7]
 
 
-@pytest.mark.parametrize('frames', [1, 3])
-def test_short_clips(tmp_path, frames):
-    assert read(write(tmp_path / 'a.mp4', frames=frames))[0] == frames
-
-
-def test_variable_frame_rate_counts_frames(tmp_path):
-    path = write(tmp_path / 'a.mp4', pts=[0, 1, 2, 3, 10, 11, 12, 30, 31, 60, 61, 62])
-    total, imgs = read(path)
-    assert total == 12 and np.abs(greys(imgs) - (10 + 12 * np.arange(12))).max() < 4
-
-
-def test_odd_sizes(tmp_path):
-    path = write(tmp_path / 'a.webm', 'libvpx-vp9', size=(51, 37))
-    assert read(path)[1][0].shape == (37, 51, 3)
-
-
-def test_two_video_streams_are_read_alike(tmp_path):
-    path = write(tmp_path / 'a.mkv', streams=2)
-    total, imgs = read(path)
-    other = PyAVReader(path).get_batch(range(total)).asnumpy()
-    assert imgs[0].shape == other[0].shape and np.abs(greys(imgs) - greys(other)).max() < 2
-
-
-@pytest.mark.parametrize('num_threads', [1, 2])
-def test_threads_that_read_vp9(tmp_path, num_threads):
-    assert read(write(tmp_path / 'a.webm', 'libvpx-vp9'), num_threads=num_threads)[0] == 12
+def test_the_earlier_name_says_which_arguments_have_no_effect(caplog):
+    logger = MMLogger.get_current_instance()
+    logger.addHandler(caplog.handler)
+    CheckedDecordInit()
+    assert 'CheckedVideoInit' in caplog.text and 'num_threads' not in caplog.text
+    CheckedDecordInit(num_threads=2, fallback='pyav')
+    logger.removeHandler(caplog.handler)
+    assert "num_threads=2 and fallback='pyav' have no effect" in caplog.text
 
 
 @pytest.mark.parametrize(
     'options, message',
     [
-        (dict(num_threads=0), 'num_threads must be 1 or 2, .* got 0'),
-        (dict(num_threads=4), 'num_threads must be 1 or 2, .* got 4'),
-        (dict(fallback='cv2'), "fallback must be 'pyav' or None, got 'cv2'"),
-        (dict(fallback='pyav', io_backend='petrel'), "fallback needs io_backend='disk'"),
+        (dict(reader='cv2'), "reader must be 'pyav' or 'decord', got 'cv2'"),
+        (dict(short_side=0), 'short_side must be an integer of 2 or more or None, got 0'),
+        (dict(short_side='256'), "short_side must be an integer of 2 or more or None, got '256'"),
     ],
 )
 def test_refuses_arguments(options, message):
     with pytest.raises(ValueError, match=message):
-        CheckedDecordInit(**options)
+        CheckedVideoInit(**options)
 
 
-def test_program_streams_are_refused_or_read_by_pyav(tmp_path):
-    path = write(tmp_path / 'a.mpg', 'mpeg2video')
-    with pytest.raises(ValueError, match="fallback='pyav' may read it.*MPEG program streams"):
-        read(path)
-    total, imgs = read(path, fallback='pyav')
-    assert total == 12 and np.abs(greys(imgs) - (10 + 12 * np.arange(12))).max() < 6
+@pytest.mark.parametrize('reader', ['pyav', 'decord'])
+def test_short_side(clip, reader):
+    if reader == 'decord':
+        pytest.importorskip('decord')
+    whole, small = read(clip), read(clip, reader=reader, short_side=24)
+    assert {img.shape for img in small} == {(24, 32, 3)}
+    np.testing.assert_allclose(np.mean(small, (1, 2)), np.mean(whole, (1, 2)), atol=3)
+    assert np.array_equal(read(clip, reader=reader, short_side=48), whole)
 
 
-def test_av1_is_refused_or_read_by_pyav(tmp_path):
-    try:
-        path = write(tmp_path / 'a.mkv', 'libsvtav1', size=(128, 96))
-    except (av.FFmpegError, ValueError) as error:
-        pytest.skip(f'PyAV has no AV1 encoder here: {error}')
-    with pytest.raises(ValueError, match='decord cannot open it'):
-        read(path)
-    total, imgs = read(path, fallback='pyav')
-    assert total == 12 and np.abs(greys(imgs) - (10 + 12 * np.arange(12))).max() < 8
+@pytest.fixture
+def address(tmp_path):
+    """``tmp_path`` as a web server's folder."""
+    handler = partial(SimpleHTTPRequestHandler, directory=str(tmp_path))
+    with ThreadingHTTPServer(('127.0.0.1', 0), handler) as server:
+        Thread(target=server.serve_forever).start()
+        yield f'http://127.0.0.1:{server.server_port}'
+        server.shutdown()
+
+
+@pytest.mark.parametrize('reader', ['pyav', 'decord'])
+def test_other_backends_read_into_memory(clip, address, reader):
+    if reader == 'decord':
+        pytest.importorskip('decord')
+    url = f'{address}/{clip.name}'
+    assert numbers(read(url, io_backend='http', reader=reader)) == [30, 0, 7, 7]
+    clip.write_bytes(b'no video')
+    with pytest.raises(ValueError, match=rf'^{url}: '):
+        read(url, io_backend='http', reader=reader)
 
 
 @pytest.mark.parametrize('name', ['a.mp4', 'a.webm', 'a.avi', 'a.mkv'])
 def test_files_cut_short_are_refused(tmp_path, name):
     codec = {'webm': 'libvpx-vp9', 'avi': 'mpeg4'}.get(name[2:], 'libx264')
-    path = Path(write(tmp_path / name, codec))
-    assert missing_bytes(str(path)) == 0
+    path = tmp_path / name
+    write(path, codec)
+    assert missing_bytes(path) == 0
     whole = path.read_bytes()
     for cut in (1, len(whole) // 2):
         path.write_bytes(whole[:-cut])
-        assert 0 < missing_bytes(str(path)) <= cut
-        with pytest.raises(ValueError, match=r'cut short: \d+ bytes or more are missing'):
+        assert 0 < missing_bytes(path) == missing_bytes(path.read_bytes()) <= cut
+        with pytest.raises(ValueError, match=rf'{name}: cut short, \d+ bytes or more are'):
             read(path)
 
 
 @pytest.mark.parametrize('content', [b'', b'\0' * 9, b'no video at all', bytes(range(256)) * 9])
-def test_no_video_is_one_sentence(tmp_path, content):
+@pytest.mark.parametrize('reader', ['pyav', 'decord'])
+def test_no_video_is_one_sentence(tmp_path, content, reader):
+    if reader == 'decord':
+        pytest.importorskip('decord')
     (tmp_path / 'a.mp4').write_bytes(content)
-    for fallback in (None, 'pyav'):
-        with pytest.raises(Exception) as raised:
-            read(tmp_path / 'a.mp4', fallback=fallback)
-        assert str(raised.value) and 'workspace' not in str(raised.value)
+    with pytest.raises(ValueError, match='a.mp4: ') as raised:
+        read(tmp_path / 'a.mp4', reader=reader)
+    assert '\n' not in str(raised.value) and 'workspace' not in str(raised.value)
 
 
-@pytest.mark.parametrize('name', ['video_90.mov', 'two_vp9.webm', 'test.avi', 'h264_10bits.mp4'])
-def test_real_clips_are_read_alike(name):
-    if not (CODECS / name).exists():
-        pytest.skip('shared/data/codecs is not here')
-    total, imgs = read(CODECS / name)
-    assert len(PyAVReader(str(CODECS / name))) == total
-    theirs = PyAVReader(str(CODECS / name)).get_batch(range(total)).asnumpy()
-    if '10bits' in name:  # the two FFmpegs come from 10 bits to 8 in different ways
-        assert np.abs(theirs.astype(int) - np.stack(imgs)).mean() < 4
-    else:
-        assert np.array_equal(theirs, imgs)
+@pytest.mark.parametrize('kind', KINDS)
+def test_decord_gives_the_same_frames_or_is_refused(tmp_path, kind):
+    pytest.importorskip('decord')
+    path = tmp_path / f'a{KINDS[kind].suffix}'
+    KINDS[kind].make(path)
+    truth = [KINDS[kind].upright(frame) for frame in decoded_in_order(path)]
+    try:
+        wanted = [len(truth) - 1, *range(len(truth) // 3, len(truth)), 0, len(truth) // 2]
+        imgs = read(path, wanted, reader='decord')
+    except ValueError as error:
+        assert "(reader='pyav' may read it)" in str(error) and '\n' not in str(error)
+        assert not kind.startswith(('VP9, webm', 'H.264, mp4'))
+        return
+    for i, img in zip(wanted, imgs, strict=True):  # 10 bits become 8 in other ways
+        assert shown(img) == shown(truth[i])
+        assert np.abs(img.astype(int) - truth[i]).mean() < 4
 
 
-def test_rotated_clip_is_upright():
-    if not (CODECS / 'video_90.mov').exists():
-        pytest.skip('shared/data/codecs is not here')
-    _, imgs = read(CODECS / 'video_90.mov', [0])
-    upright = cv2.VideoCapture(str(CODECS / 'video_90.mov')).read()[1][..., ::-1]
-    assert imgs[0].shape == upright.shape
-    assert np.abs(imgs[0].astype(int) - upright).mean() < 3
+def test_decord_beside_its_likes_is_refused(tmp_path, monkeypatch):
+    """They share most of their files, so whichever came last broke the other."""
+    for name in ('decord', 'decord2'):
+        (tmp_path / f'{name}-9.dist-info').mkdir()
+        metadata = f'Metadata-Version: 2.1\nName: {name}\nVersion: 9\n'
+        (tmp_path / f'{name}-9.dist-info/METADATA').write_text(metadata)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ImportError, match='decord and decord2 are installed together'):
+        CheckedVideoInit(reader='decord')
+    CheckedVideoInit()
 
 
-@pytest.mark.parametrize('options', [{}, dict(fallback='pyav')])
-def test_short_side_is_decoded_smaller_and_never_larger(tmp_path, options):
-    codec = 'libx264' if not options else 'mpeg2video'
-    path = write(tmp_path / ('a.mp4' if not options else 'a.mpg'), codec, size=(104, 52))
-    _, whole = read(path, [0, 5, 5, 11], **options)
-    _, small = read(path, [0, 5, 5, 11], short_side=26, **options)
-    assert [img.shape for img in small] == [(26, 52, 3)] * 4
-    np.testing.assert_allclose(greys(small), greys(whole), atol=3)  # frames are 12 apart
-    _, same = read(path, [0, 5, 5, 11], short_side=100, **options)
-    np.testing.assert_array_equal(same, whole)
-
-
-def test_short_side_of_a_rotated_clip():
-    path = CODECS / 'video_90.mov'
-    if not path.exists():
-        pytest.skip(f'{path} is not there')
-    for options in ({}, dict(fallback='pyav')):
-        _, imgs = read(path, [0, 2], short_side=160, **options)
-        assert imgs[0].shape == (284, 160, 3)
-
-
-@pytest.mark.parametrize('short_side', [0, 1.5, '256'])
-def test_short_side_is_checked(short_side):
-    with pytest.raises(ValueError, match='short_side must be an integer of 2 or more'):
-        CheckedDecordInit(short_side=short_side)
+def test_decord_is_imported_where_it_is_asked_for_and_can_be_missing(clip, root):
+    code = (
+        'import sys\n'
+        'import mmaction_emim.datasets.prepare.verify\n'
+        'from mmaction_emim.datasets.transforms import CheckedVideoInit\n'
+        f'CheckedVideoInit()(dict(filename={str(clip)!r}))["video_reader"].get_batch([3])\n'
+        'print("decord" in sys.modules)\n'
+        'sys.modules["decord"] = None  # as where it is not installed\n'
+        'CheckedVideoInit(reader="decord")\n'
+    )
+    done = subprocess.run([sys.executable, '-c', code], cwd=root, capture_output=True, text=True)
+    assert done.stdout == 'False\n'
+    assert "ImportError: reader='decord' needs decord" in done.stderr.splitlines()[-1]

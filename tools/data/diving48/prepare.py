@@ -34,9 +34,7 @@ def main() -> None:
             keep_bad = name == 'val'
             splits.append(folder.Split(name, clips, list_name, videos, PUBLISHED[name], keep_bad))
     print(f'{len(classes)} classes, labels as in Diving48_vocab.json: 0 is {classes[0]!r}')
-    whole = folder.write_videos(
-        args.out, splits, classes, args.workers, args.subset, fallback=args.fallback
-    )
+    whole = folder.write_videos(args.out, splits, classes, args.workers, args.subset)
     sys.exit(0 if whole else preparation.INCOMPLETE)
 
 

@@ -55,9 +55,7 @@ def main() -> None:
     if len(classes) not in (400, 600):
         print(f'{paths["train"]}: {len(classes)} classes, expected 400 or 600')
     print(f'{len(classes)} classes in alphabetical order: 0 is {classes[0]!r}')
-    whole = folder.write_videos(
-        args.out, splits, classes, args.workers, args.subset, fallback=args.fallback
-    )
+    whole = folder.write_videos(args.out, splits, classes, args.workers, args.subset)
     sys.exit(0 if whole else preparation.INCOMPLETE)
 
 

@@ -39,7 +39,7 @@ def main() -> None:
             splits.append(folder.Split(name, clips, list_name, videos, PUBLISHED[name], keep_bad))
     print(f'{len(classes)} classes, labels as in labels.json: 0 is {classes[0]!r}')
     whole = folder.write_videos(
-        args.out, splits, classes, args.workers, args.subset, suffix='.webm', fallback=args.fallback
+        args.out, splits, classes, args.workers, args.subset, suffix='.webm'
     )
     sys.exit(0 if whole else preparation.INCOMPLETE)
 
