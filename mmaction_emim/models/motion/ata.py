@@ -62,10 +62,10 @@ def _greedy(similarity: Tensor) -> Tensor:
     return column
 
 
-def _best(similarity: Tensor, of: Tensor, left: Tensor) -> Tensor:
+def _best(similarity: Tensor, rows: Tensor, left: Tensor) -> Tensor:
     """The most similar entry that is left, of the rows chosen by a mask, in its order."""
-    matrix = of.nonzero(as_tuple=True)[0]
-    return similarity[of].masked_fill(~left[matrix], float('-inf')).argmax(-1)
+    matrix = rows.nonzero(as_tuple=True)[0]
+    return similarity[rows].masked_fill(~left[matrix], float('-inf')).argmax(-1)
 
 
 @torch.no_grad()
