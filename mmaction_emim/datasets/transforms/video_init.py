@@ -28,7 +28,7 @@ class CheckedVideoInit(BaseTransform):
             None: never, since transforms before the crop would see other pixels.
         io_backend: MMEngine's name of where the files are. ``'disk'`` (default) opens them by
             their path, others read them into memory.
-        **kwargs: Of the backend's client.
+        **kwargs: Arguments of the backend's client.
 
     Raises:
         ValueError: An argument is none of these, or a clip is empty, cut short or damaged, has no
