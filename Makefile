@@ -16,6 +16,8 @@ $(VENV)/.installed: setup.py setup.cfg pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --progress-bar on torch==2.13.0
 	$(BIN)/python -m pip install --progress-bar on -c constraints.txt -e .
+	# It requires decord, which has no wheels for Macs and ARM, and imports it in DecordInit only.
+	$(BIN)/python -m pip install -c constraints.txt --no-deps mmaction2
 	touch $@
 
 $(VENV)/.installed-test: $(VENV)/.installed

@@ -1,12 +1,37 @@
 """The wheel holds what OpenMIM looks for, and no project."""
 
+import configparser
 import re
 import shutil
 import sys
 import zipfile
+from importlib.metadata import requires
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
+
+
+def test_machines_without_wheels_of_decord_install_what_mmaction2_needs_besides(root):
+    setup = configparser.ConfigParser()
+    setup.read(root / 'setup.cfg')
+    lines = setup['options']['install_requires'].splitlines()
+    ours = [Requirement(line) for line in lines if line and not line.startswith('#')]
+    theirs = map(Requirement, requires('mmaction2'))
+    needs = {need.name.lower() for need in theirs if not need.marker}
+    assert 'decord' in needs
+    for machine, system in (
+        ('x86_64', 'linux'),
+        ('AMD64', 'win32'),
+        ('aarch64', 'linux'),
+        ('arm64', 'darwin'),
+        ('x86_64', 'darwin'),
+    ):
+        place = dict(platform_machine=machine, sys_platform=system)
+        names = {need.name for need in ours if not need.marker or need.marker.evaluate(place)}
+        has_wheels = machine in ('x86_64', 'AMD64') and system != 'darwin'
+        assert ('decord' in names) == ('mmaction2' in names) == has_wheels
+        assert needs - {'decord'} <= {name.lower() for name in names}
 
 
 @pytest.mark.slow
