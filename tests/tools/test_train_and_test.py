@@ -54,9 +54,9 @@ def weights(work, epoch=1):
     return torch.load(work / f'epoch_{epoch}.pth', weights_only=True)['state_dict']
 
 
-def test_same_seed_same_weights(trained, call, motion_shapes, tmp_path):
+def test_same_seed_same_weights(trained, run, motion_shapes, tmp_path):
     arguments = [CONFIG, '--work-dir', str(tmp_path), '--seed', '3', *overrides(motion_shapes)]
-    assert call('tools/train.py', *arguments).returncode == 0
+    assert run('tools/train.py', *arguments).returncode == 0
     ours, again = weights(trained), weights(tmp_path)
     assert all(torch.equal(ours[name], again[name]) for name in ours)
 
