@@ -145,7 +145,8 @@ def main() -> None:
     curves = WORK / 'curves.png'
     draw_curves(ROOT / curves)
 
-    table = Table(title=f'EMIM on MotionShapes, 12 classes (chance 0.083), seed {seed}')
+    console.print(f'EMIM on MotionShapes, 12 classes (chance 0.083), seed {seed}', highlight=False)
+    table = Table()
     table.add_column('test clips played')
     table.add_column('top-1')
     for order, top1 in zip(ORDERS, results, strict=True):
