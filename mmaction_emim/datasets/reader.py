@@ -7,6 +7,7 @@ must have the time stamp that is due. Everything else is decoded from the start 
 
 import io
 import os
+import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from itertools import chain, dropwhile
@@ -150,8 +151,10 @@ class VideoReader:
         if earlier or not first.is_keyframe:
             return True
         context = self._stream.codec_context
+        if context.codec.canonical_name != 'h264' or _holds_idr(first, context.extradata):
+            return False
         # H.264 calls a frame a key frame also where several must be decoded until one is whole.
-        return context.codec.canonical_name == 'h264' and not decodes_alone(context, first)
+        return not decodes_alone(context, first)
 
     def _all_frames(self) -> Iterator[av.VideoFrame]:
         self.close()
@@ -227,6 +230,19 @@ def decodes_alone(codec: av.CodecContext, packet: av.Packet) -> bool:
     frames = codec.decode(av.Packet(bytes(packet))) + codec.decode(None)
     codec.flush_buffers()
     return bool(frames)
+
+
+def _holds_idr(packet: av.Packet, extradata: bytes | None) -> bool:
+    """Whether a packet of H.264 has an IDR slice (NAL unit type 5), where decoding can begin."""
+    data = bytes(packet)
+    if not extradata or extradata[0] != 1:  # start codes stand between the units
+        return re.search(rb'\x00\x00\x01[\x05\x25\x45\x65]', data) is not None
+    at, size = 0, (extradata[4] & 3) + 1  # lengths of so many bytes stand before them
+    while at + size < len(data):
+        if data[at + size] & 31 == 5:
+            return True
+        at += size + int.from_bytes(data[at : at + size], 'big')
+    return False
 
 
 def scaled_size(height: int, width: int, short_side: int | None) -> tuple[int, int]:

@@ -7,8 +7,9 @@ from threading import Thread
 import numpy as np
 import pytest
 from mmaction.datasets.transforms import DecordDecode
+from mmengine.config import Config
 from mmengine.logging import MMLogger
-from mmengine.registry import TRANSFORMS, init_default_scope
+from mmengine.registry import DATASETS, TRANSFORMS, init_default_scope
 
 from mmaction_emim.datasets.transforms import CheckedDecordInit, CheckedVideoInit
 from mmaction_emim.datasets.transforms.truncation import missing_bytes
@@ -104,6 +105,19 @@ def test_other_backends_read_into_memory(clip, address, reader):
     clip.write_bytes(b'no video')
     with pytest.raises(ValueError, match=rf'^{url}: '):
         read(url, io_backend='http', reader=reader)
+
+
+def test_clips_as_phones_write_them_through_a_config(tmp_path, root):
+    """Cut, rotated, HEVC with open groups of pictures: frames 20 to 39 are shown of each."""
+    init_default_scope('mmaction')
+    KINDS['HEVC, open GOP, edit list, rotated, mov'].make(tmp_path / 'a.mov')
+    (tmp_path / 'test.txt').write_text('a.mov 3\n')
+    config = Config.fromfile(root / 'configs/emim_motionshapes.py').test_dataloader.dataset
+    clips = DATASETS.build({**config, 'data_root': str(tmp_path)})
+    (inputs,) = clips[0]['inputs']  # (3, 8, H, W): every third frame, and from the start again
+    frames = inputs.permute(1, 2, 3, 0).numpy()
+    assert numbers(frames) == [20, 23, 26, 29, 32, 35, 38, 21]
+    assert not clips.failed.any()
 
 
 @pytest.mark.parametrize('name', ['a.mp4', 'a.webm', 'a.avi', 'a.mkv'])
