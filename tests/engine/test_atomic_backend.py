@@ -1,4 +1,5 @@
 import resource
+from contextlib import contextmanager
 
 import pytest
 import torch
@@ -12,12 +13,18 @@ from .conftest import Net
 ATOMIC = dict(type='CheckpointHook', interval=1, backend_args=dict(backend='atomic'))
 
 
-@pytest.fixture
-def full_disk():
-    """Sets the size at which a file's growth fails, as it does on a full disk."""
+@contextmanager
+def full_disk(size):
+    """The size at which a file's growth fails, as it does on a full disk.
+
+    Within a test's own block: pytest's output may go to a file that is larger.
+    """
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def test_writes_and_replaces(tmp_path):
@@ -36,17 +43,16 @@ def test_configs_use_it(root):
     assert isinstance(backend, AtomicLocalBackend)
 
 
-def test_a_file_that_does_not_fit_leaves_the_one_before(tmp_path, full_disk):
+def test_a_file_that_does_not_fit_leaves_the_one_before(tmp_path):
     (tmp_path / 'file').write_bytes(b'before')
-    full_disk(1000)
-    with pytest.raises(OSError, match='2,000 bytes.*file') as error:
+    with full_disk(1000), pytest.raises(OSError, match='2,000 bytes.*file') as error:
         AtomicLocalBackend().put(bytes(2000), tmp_path / 'file')
     assert error.value.filename == str(tmp_path / 'file')
     assert (tmp_path / 'file').read_bytes() == b'before'
     assert [path.name for path in tmp_path.iterdir()] == ['file']
 
 
-def test_a_checkpoint_that_does_not_fit_leaves_the_others(tmp_path, train, full_disk):
+def test_a_checkpoint_that_does_not_fit_leaves_the_others(tmp_path, train):
     """The epoch before stays as it was, and training goes on from it once there is room."""
 
     def train_to(epochs):
@@ -57,11 +63,9 @@ def test_a_checkpoint_that_does_not_fit_leaves_the_others(tmp_path, train, full_
     train_to(1)
     first = tmp_path / 'work' / 'epoch_1.pth'
     before = first.read_bytes()
-    full_disk(len(before) // 2)
-    with pytest.raises(OSError, match='epoch_2.pth'):
+    with full_disk(len(before) // 2), pytest.raises(OSError, match='epoch_2.pth'):
         train_to(2)
     assert first.read_bytes() == before
     assert not list(first.parent.glob('epoch_2*'))
-    full_disk(resource.getrlimit(resource.RLIMIT_FSIZE)[1])
     train_to(2)
     assert torch.load(first.with_name('epoch_2.pth'), weights_only=True)['meta']['epoch'] == 2
