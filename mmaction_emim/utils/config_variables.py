@@ -11,12 +11,36 @@ from typing import Any
 
 from mmengine.config import Config
 
-VARIABLES = ('clip_len', 'data_root', 'num_classes')  # used under their own names alone
+VARIABLES = {  # and the keys that they are used under alone
+    'clip_len': ('clip_len',),
+    'data_root': ('data_root',),
+    'num_classes': ('num_classes',),
+    'size': ('crop_size', 'scale'),
+    'videos': ('video',),
+}
 
 
-def copies(cfg: Config, name: str) -> list[str]:
-    """The keys, as ``--cfg-options`` takes them, that hold a variable's value under its name."""
-    return [key for key, value in _leaves(cfg) if _last(key) == name and value == cfg[name]]
+def copies(cfg: Config, name: str, new: Any = None) -> dict[str, Any]:
+    """What holds a variable's value under one of its keys.
+
+    Args:
+        cfg: The config.
+        name: Of the variable.
+        new: What is to take the place of its value.
+
+    Returns:
+        By key, as ``--cfg-options`` takes it, the new value; of a tuple with it, such as ``scale``,
+        the whole new tuple.
+    """
+    keys, old, found = VARIABLES.get(name, (name,)), cfg[name], {}
+    for key, value in _leaves(cfg, whole=('scale', 'crop_size')):
+        if _last(key) in keys:
+            if isinstance(value, tuple):
+                if old in value:
+                    found[key] = tuple(new if part == old else part for part in value)
+            elif value == old:
+                found[key] = new
+    return found
 
 
 def complete_overrides(cfg: Config, overrides: dict[str, Any], used: set[str]) -> dict[str, Any]:
@@ -33,9 +57,9 @@ def complete_overrides(cfg: Config, overrides: dict[str, Any], used: set[str]) -
     """
     completed = {}
     for name in overrides.keys() & cfg.keys() - used:
-        places = copies(cfg, name)
+        places = copies(cfg, name, overrides[name])
         if name in VARIABLES and places:
-            completed |= dict.fromkeys(places, overrides[name])
+            completed |= places
             continue
         if isinstance(cfg[name], str):
             places = [key for key, value in _leaves(cfg) if value == cfg[name] and key != name]
@@ -64,6 +88,12 @@ def check_variables(cfg: Config) -> None:
     for node in names:
         if node.id not in VARIABLES or node.id in read:
             continue
+        if node.id not in VARIABLES[node.id] and not copies(cfg, node.id):
+            raise ValueError(
+                f'{file}:{node.lineno}: {node.id} = {cfg.get(node.id)!r} has no effect: no '
+                f'{" or ".join(VARIABLES[node.id])} has it, since base files are read first; '
+                'docs/data.md says how to derive'
+            )
         for key, value in _leaves(cfg):
             if _last(key) == node.id and value != cfg.get(node.id):
                 raise ValueError(
@@ -73,8 +103,11 @@ def check_variables(cfg: Config) -> None:
                 )
 
 
-def _leaves(node: Any, path: str = '') -> Iterator[tuple[str, Any]]:
-    """Every value that is no dict and no list, with its key."""
+def _leaves(node: Any, path: str = '', whole: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
+    """Every value that is no dict and no list, with its key; tuples under ``whole`` are values."""
+    if isinstance(node, tuple) and path.rpartition('.')[2] in whole:
+        yield path[1:], node
+        return
     if isinstance(node, (Config, dict)):
         children = node.items()
     elif isinstance(node, (list, tuple)):
@@ -83,7 +116,7 @@ def _leaves(node: Any, path: str = '') -> Iterator[tuple[str, Any]]:
         yield path[1:], node
         return
     for key, child in children:
-        yield from _leaves(child, f'{path}.{key}')
+        yield from _leaves(child, f'{path}.{key}', whole)
 
 
 def _last(key: str) -> str | None:

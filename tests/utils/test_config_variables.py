@@ -36,6 +36,25 @@ def test_an_override_reaches_all_copies(config, name, value):
     assert (count(cfg, name, value), count(cfg, name, old)) == (places, 0)
 
 
+def test_the_size_of_own_clips_reaches_resize_and_crop():
+    cfg = fresh('_base_/datasets/own.py')
+    cfg.merge_from_dict(check_overrides(cfg, {'size': 96, 'videos': '/clips'}))
+    assert '224' not in cfg.pretty_text
+    for steps in (cfg.train_pipeline, cfg.train_dataloader.dataset.pipeline):
+        assert steps[4].scale == (96, 96)
+    for steps in (cfg.test_pipeline, cfg.test_dataloader.dataset.pipeline):
+        assert steps[3].scale == (-1, 96) and steps[4].crop_size == 96
+    loaders = (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader)
+    assert [loader.dataset.data_prefix.video for loader in loaders] == ['/clips'] * 3
+
+
+def test_a_size_without_effect_is_refused(tmp_path):
+    path = tmp_path / 'mine.py'
+    path.write_text(f"_base_ = '{FOLDER / '_base_/datasets/own.py'}'\nsize = 96\n")
+    with pytest.raises(ValueError, match='mine.py:2: size = 96 has no effect: no crop_size or'):
+        check_variables(Config.fromfile(path))
+
+
 def test_a_deeper_override_counts_more():
     cfg, key = fresh('emim_sthv2.py'), 'val_dataloader.dataset.data_root'
     cfg.merge_from_dict(check_overrides(cfg, {'data_root': 'x', key: 'y'}))

@@ -11,3 +11,13 @@ model = dict(
         format_shape='NCTHW',
     ),
 )
+# What the paper's recipes start from: UniFormer's weights, as OpenMMLab publishes them.
+openmmlab = 'https://download.openmmlab.com/mmaction/v1.0/recognition/uniformerv1'
+uniformer_weights = dict(
+    small_in1k=f'{openmmlab}/uniformer_small_in1k_20221219-fe0a7ae0.pth',
+    base_in1k=f'{openmmlab}/uniformer_base_in1k_20221219-82c01015.pth',
+    small_k400=f'{openmmlab}/uniformer-small_imagenet1k-pre_16x4x1_kinetics400-rgb_'
+    '20221219-c630a037.pth',
+    base_k400=f'{openmmlab}/uniformer-base_imagenet1k-pre_16x4x1_kinetics400-rgb_'
+    '20221219-157c2e66.pth',
+)

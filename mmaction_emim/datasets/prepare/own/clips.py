@@ -1,0 +1,231 @@
+"""Finds the clips of a folder or a table, with their classes, groups and splits."""
+
+import csv
+import io
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from mmaction_emim.datasets.annotations import AnnotationError
+from mmaction_emim.utils.files import read_text
+
+SUFFIXES = frozenset(
+    '.3g2 .3gp .asf .avi .divx .dv .f4v .flv .gif .h264 .hevc .m2ts .m2v .m4v .mjpeg .mjpg .mkv '
+    '.mod .mov .mp4 .mpeg .mpg .mts .mxf .nut .ogg .ogv .qt .rm .rmvb .tod .ts .vob .webm .wmv '
+    '.y4m'.split()
+)
+SPLITS = ('train', 'val', 'test')
+_SPLIT_NAMES = {
+    'train': 'train',
+    'training': 'train',
+    'val': 'val',
+    'valid': 'val',
+    'validation': 'val',
+    'dev': 'val',
+    'test': 'test',
+    'testing': 'test',
+}
+# What a column of a table may be called; the first names are those that errors and docs say.
+COLUMNS = {
+    'path': ('path', 'video', 'file', 'filename', 'clip', 'video_path', 'video_name', 'name'),
+    'class': ('class', 'label', 'action', 'category', 'class_name'),
+    'group': ('group', 'person', 'subject', 'actor', 'scene'),
+    'split': ('split', 'set', 'subset', 'partition'),
+}
+
+
+class OwnClip(NamedTuple):
+    """A clip as it was found.
+
+    Attributes:
+        path: Relative to the folder of the clips, with ``/``.
+        label: Name of its class.
+        group: Clips of one group (a person, a scene) belong into one split. None: it is alone.
+        split: ``'train'``, ``'val'``, ``'test'``, or None where nothing says.
+    """
+
+    path: str
+    label: str
+    group: str | None = None
+    split: str | None = None
+
+
+def find_clips(folder: Path) -> tuple[list[OwnClip], list[str]]:
+    """The videos of a folder of classes, or of a folder of splits that hold classes.
+
+    A class is a folder, and its clips are anywhere below it. Folders are splits where all that hold
+    clips are called train, val, test or alike, in any letter case.
+
+    Returns:
+        The clips, and the paths of files that are no videos by their suffix or are in no class.
+
+    Raises:
+        FileNotFoundError: ``folder`` is none.
+        ValueError: No folder in it holds a video.
+    """
+    if not folder.is_dir():
+        raise FileNotFoundError(f'{folder}: no such folder')
+    videos, others = [], []
+    for where, folders, names in os.walk(folder, followlinks=True):
+        folders[:] = sorted(name for name in folders if not name.startswith('.'))
+        for name in sorted(names):
+            path = (Path(where) / name).relative_to(folder).as_posix()
+            if not name.startswith('.'):
+                is_video = os.path.splitext(name)[1].lower() in SUFFIXES
+                (videos if is_video else others).append(path)
+    tops = {path.split('/')[0] for path in videos if '/' in path}
+    by_split = bool(tops) and all(name.lower() in _SPLIT_NAMES for name in tops)
+    depth = 1 if by_split else 0
+    clips = []
+    for path in videos:
+        parts = path.split('/')
+        if len(parts) < depth + 2:
+            others.append(path)
+            continue
+        split = _SPLIT_NAMES[parts[0].lower()] if by_split else None
+        clips.append(OwnClip(path, parts[depth], split=split))
+    if not clips:
+        raise ValueError(
+            f'{folder}: no video in a folder of its own class; expected CLASS/clip.mp4, '
+            'train/CLASS/clip.mp4 or a table (docs/own_data.md)'
+        )
+    return clips, others
+
+
+def read_table(path: Path, columns: Mapping[str, str] | None = None) -> list[OwnClip]:
+    """The clips of a CSV file: a header, then a clip a line; between values ``,``, ``;`` or a tab.
+
+    Args:
+        path: The table.
+        columns: Names of its columns for ``'path'``, ``'class'``, ``'group'`` and ``'split'``,
+            where they are none of ``COLUMNS``. The last two may be missing.
+
+    Raises:
+        AnnotationError: ``file:line`` and what is wrong there.
+    """
+    text = read_text(path, AnnotationError)
+    header_line = text.split('\n', 1)[0]
+    delimiter = max(',;\t', key=header_line.count)
+    rows = csv.reader(io.StringIO(text, newline=''), delimiter=delimiter, strict=True)
+    clips, found = [], {}
+    try:
+        for row in rows:
+            where = f'{path}:{rows.line_num}'
+            if not found:
+                found = _columns([name.strip() for name in row], columns or {}, where)
+            elif any(value.strip() for value in row):
+                clips.append(_row(row, found, where))
+    except csv.Error as error:
+        raise AnnotationError(f'{path}:{max(rows.line_num, 1)}: {error}') from None
+    if not clips:
+        raise AnnotationError(f'{path}:1: the table holds no clip')
+    return clips
+
+
+def _columns(header: list[str], given: Mapping[str, str], where: str) -> dict[str, int]:
+    lower = [name.lower() for name in header]
+    found = {}
+    for what, names in COLUMNS.items():
+        if what in given:
+            if given[what] not in header:
+                raise AnnotationError(
+                    f'{where}: no column {given[what]!r}; the header has {", ".join(header)}'
+                )
+            found[what] = header.index(given[what])
+            continue
+        if name := next((name for name in names if name in lower), None):
+            found[what] = lower.index(name)
+    for what in ('path', 'class'):
+        if what not in found:
+            raise AnnotationError(
+                f'{where}: no column for the {what} ({", ".join(COLUMNS[what][:4])}); the header '
+                f'has {", ".join(header)}: give --columns {what}=NAME'
+            )
+    return found
+
+
+def _row(row: list[str], columns: Mapping[str, int], where: str) -> OwnClip:
+    if len(row) <= max(columns.values()):
+        raise AnnotationError(f'{where}: {len(row)} values, fewer than the header has')
+    values = {what: row[at].strip() for what, at in columns.items()}
+    for what in ('path', 'class'):
+        if not values[what]:
+            raise AnnotationError(f'{where}: the {what} is empty')
+    split = values.get('split') or None
+    if split and split.lower() not in _SPLIT_NAMES:
+        raise AnnotationError(f'{where}: split must be one of {", ".join(SPLITS)}, got {split!r}')
+    return OwnClip(
+        values['path'].replace('\\', '/'),
+        values['class'],
+        values.get('group') or None,
+        split and _SPLIT_NAMES[split.lower()],
+    )
+
+
+def with_groups(clips: Iterable[OwnClip], pattern: str) -> list[OwnClip]:
+    """The clips with groups from their paths.
+
+    Args:
+        clips: As they were found.
+        pattern: Regular expression, searched in the path; the group is what its parentheses hold,
+            or all that it matches. A clip that it does not match keeps what it had.
+
+    Raises:
+        ValueError: It is no regular expression, or matches no clip.
+    """
+    try:
+        compiled = re.compile(pattern)
+    except re.error as error:
+        raise ValueError(f'--group-pattern {pattern!r} is no regular expression: {error}') from None
+    out, matched = [], 0
+    for clip in clips:
+        match = compiled.search(clip.path)
+        matched += match is not None
+        if match:
+            parts = [part for part in match.groups() if part is not None] or [match[0]]
+            clip = clip._replace(group='/'.join(parts))
+        out.append(clip)
+    if not matched:
+        raise ValueError(
+            f'--group-pattern {pattern!r} matches no path, such as {out[0].path if out else ""!r}'
+        )
+    return out
+
+
+def with_splits(clips: Iterable[OwnClip], lists: Mapping[str, Path]) -> list[OwnClip]:
+    """The clips with splits from lists: a path a line, what follows it after a space is not read.
+
+    Args:
+        clips: As they were found.
+        lists: By ``'train'``, ``'val'``, ``'test'``. Clips in none of them are left out.
+
+    Raises:
+        AnnotationError: A line names no clip, or one that another list names.
+    """
+    by_path = {clip.path: clip for clip in clips}
+    placed: dict[str, OwnClip] = {}
+    for split, path in lists.items():
+        for where, line in _lines(path):
+            name = next((name for name in _readings(line) if name in by_path), None)
+            if name is None:
+                raise AnnotationError(f'{where}: no clip {line.split()[0]!r} was found')
+            if placed.setdefault(name, by_path[name]._replace(split=split)).split != split:
+                raise AnnotationError(f'{where}: {name} is in {placed[name].split}, too')
+            placed[name] = by_path[name]._replace(split=split)
+    return [placed[clip.path] for clip in by_path.values() if clip.path in placed]
+
+
+def _lines(path: Path) -> Iterator[tuple[str, str]]:
+    for number, line in enumerate(read_text(path, AnnotationError).splitlines(), start=1):
+        if line.strip():
+            yield f'{path}:{number}', line.strip()
+
+
+def _readings(line: str) -> Iterator[str]:
+    """What the path may be: a path may hold spaces."""
+    line = line.replace('\\', '/')
+    while line:
+        yield line
+        line = re.sub(r'\s*\S+$', '', line)
