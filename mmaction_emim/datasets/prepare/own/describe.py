@@ -16,7 +16,7 @@ class Description(NamedTuple):
     Attributes:
         frames: 0 where it cannot be read.
         fps: Frames a second; 0.0 where unknown.
-        height: Of a frame that is turned upright, in pixels.
+        height: Pixels of a frame, upright.
         width: Likewise.
         codec: FFmpeg's name, such as ``'h264'``.
         problem: Why it cannot be read; ``''`` where it can.

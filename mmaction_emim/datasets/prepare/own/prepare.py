@@ -43,7 +43,8 @@ def prepare_own(
         columns: Names of a table's columns.
         group_pattern: See :func:`.with_groups`.
         split_lists: See :func:`.with_splits`.
-        shares: How much of each class for ``'val'`` and ``'test'``, where nothing says. Default: 0.2 and 0.
+        shares: How much of each class goes to ``'val'`` and ``'test'``, where nothing says.
+            Default: 0.2 and 0.
         seed: The split's.
         network: ``'small'``, fine-tuned, or ``'tiny'``, from scratch. Default: ``'small'``.
         workers: Processes that decode. Default: 1.
