@@ -25,7 +25,7 @@ def copies(cfg: Config, name: str, new: Any = None) -> dict[str, Any]:
 
     Args:
         cfg: The config.
-        name: Of the variable.
+        name: The variable's.
         new: What is to take the place of its value.
 
     Returns:
