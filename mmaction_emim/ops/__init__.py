@@ -9,16 +9,19 @@ from torch import Tensor
 
 from . import flops, reference, registration, triton  # noqa: F401  flops registers itself
 from .depthwise import depthwise_conv3d
+from .displacement import MotionField, motion_field
 from .reference import MLP
 
 __all__ = [
     'BACKENDS',
     'MLP',
+    'MotionField',
     'OUT_OF_FRAME',
     'cost_volume',
     'depthwise_conv3d',
     'local_attention',
     'motion_attention',
+    'motion_field',
 ]
 
 BACKENDS = ('reference', *registration.BACKENDS)

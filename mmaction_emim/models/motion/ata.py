@@ -155,15 +155,30 @@ class AlignmentGuidedTemporalAttention(nn.Module):
         Raises:
             ValueError: ``x`` is not five-dimensional or T is 1: an alignment needs two frames.
         """
-        check_tokens('AlignmentGuidedTemporalAttention', x)
+        path = self.tracks(x)
         tokens = x.flatten(2, 3)  # (B, T, N, C)
-        path = tracks(tokens, self.assignment)
         qkv = self.qkv(align(tokens, path)).unflatten(-1, (3, self.num_heads, -1))
         q, k, v = qkv.permute(3, 0, 2, 4, 1, 5)  # 3 x (B, N, heads, T, d)
         out = F.scaled_dot_product_attention(q, k, v)
         out = out.permute(0, 3, 1, 2, 4).flatten(-2)  # (B, T, N, C)
         out = self.proj_drop(self.proj(dealign(out, path)))
         return out.view(x.shape)
+
+    def tracks(self, x: Tensor) -> Tensor:
+        """Where each token of the first frame goes, as :meth:`forward` aligns them.
+
+        Args:
+            x: Tokens, (B, T, H, W, C).
+
+        Returns:
+            (B, T, H*W), int64: the place of each track in each frame, ``row * W + column``; see
+            :func:`.tracks`.
+
+        Raises:
+            ValueError: As :meth:`forward`.
+        """
+        check_tokens('AlignmentGuidedTemporalAttention', x)
+        return tracks(x.flatten(2, 3), self.assignment)
 
     def extra_repr(self) -> str:
         return f'num_heads={self.num_heads}, assignment={self.assignment}'

@@ -124,5 +124,49 @@ class EMIMAttention(nn.Module):
         out = self.proj_drop(self.proj(out))
         return torch.cat([out, out[:, -1:]], dim=1)
 
+    def affinity(self, x: Tensor) -> Tensor:
+        """The raw affinity that :meth:`forward` softmaxes and reads as a cost volume.
+
+        Args:
+            x: Tokens, (B, T, H, W, C).
+
+        Returns:
+            (B, T-1, heads, H, W, window * window), offsets row-major, the vertical one first; see
+            :func:`mmaction_emim.ops.cost_volume`. Pair t is of frames t and t+1: the last frame,
+            which has no next one, has no affinity. float32 where the layer computes in half
+            precision. It carries gradients.
+
+        Raises:
+            ValueError: As :meth:`forward`.
+        """
+        check_tokens('EMIMAttention', x)
+        qkv = self.qkv(x).unflatten(-1, (3, self.num_heads, -1))
+        q, k, _ = qkv.permute(4, 0, 1, 5, 2, 3, 6)  # 3 x (B, T, heads, H, W, d)
+        affinity = ops.cost_volume(
+            q[:, :-1].flatten(0, 1) * self.scale,
+            k[:, 1:].flatten(0, 1),
+            self.rpb,
+            self.window,
+            out_of_frame=self.out_of_frame,
+            backend=self.backend,
+        )
+        return affinity.unflatten(0, (len(x), -1))
+
+    def motion_field(self, x: Tensor, head: int | None = None) -> ops.MotionField:
+        """Where the affinity says that each token goes by the next frame.
+
+        Args:
+            x: Tokens, (B, T, H, W, C).
+            head: The head to read; None (default) averages all.
+
+        Returns:
+            Displacement (B, T-1, H, W, 2), x and y in tokens, and confidence (B, T-1, H, W); see
+            :func:`mmaction_emim.ops.motion_field`.
+
+        Raises:
+            ValueError: As :meth:`forward`, or there is no such head.
+        """
+        return ops.motion_field(self.affinity(x), self.window, head)
+
     def extra_repr(self) -> str:
         return f'num_heads={self.num_heads}, window={self.window}, out_of_frame={self.out_of_frame}'

@@ -63,15 +63,38 @@ class MotionAwareAttention(nn.Module):
         """
         check_tokens('MotionAwareAttention', x)
         z = self.conv_down(x)
-        frames = z.flatten(2).to(torch.promote_types(z.dtype, torch.float32))  # (B, T, H*W*c)
-        frames = F.layer_norm(frames, frames.shape[-1:])
-        following = torch.cat([frames[:, 1:], torch.zeros_like(frames[:, :1])], dim=1)
-        motion = (following - frames).unsqueeze(1)  # one head
+        motion = _frame_differences(z).unsqueeze(1)  # one head
         attended = F.scaled_dot_product_attention(motion, motion, motion)
         gate = torch.sigmoid(self.conv_up(z + attended.view(z.shape).to(z.dtype)))
         if self.layer_scale is not None:
             gate = gate * self.layer_scale
         return x + x * gate.to(x.dtype)
+
+    def attention(self, x: Tensor) -> Tensor:
+        """The weights with which each frame's motion attends to every frame's.
+
+        Args:
+            x: Tokens, (B, T, H, W, C).
+
+        Returns:
+            (B, T, T), rows sum to 1; row and column t are of the change from frame t to t+1, the
+            last of the last frame's own features. float32 where the layer computes in half
+            precision.
+
+        Raises:
+            ValueError: As :meth:`forward`.
+        """
+        check_tokens('MotionAwareAttention', x)
+        motion = _frame_differences(self.conv_down(x))
+        return (motion @ motion.mT * motion.shape[-1] ** -0.5).softmax(-1)
+
+
+def _frame_differences(z: Tensor) -> Tensor:
+    """(B, T, H, W, c) -> (B, T, H*W*c): the next frame's minus this one's, each normalized."""
+    frames = z.flatten(2).to(torch.promote_types(z.dtype, torch.float32))
+    frames = F.layer_norm(frames, frames.shape[-1:])
+    following = torch.cat([frames[:, 1:], torch.zeros_like(frames[:, :1])], dim=1)
+    return following - frames
 
 
 def _flatten_convolutions(module: nn.Module, state_dict: dict, prefix: str, *_: Any) -> None:

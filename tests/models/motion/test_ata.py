@@ -108,3 +108,13 @@ def test_wrong_arguments():
         AlignmentGuidedTemporalAttention(8, assignment='auction')
     with pytest.raises(ValueError, match='num_heads must divide dim=10, got 8'):
         AlignmentGuidedTemporalAttention(10)
+
+
+def test_tracks_of_a_module_follow_a_moving_token():
+    module = AlignmentGuidedTemporalAttention(16, 2)
+    torch.manual_seed(0)
+    frame = torch.randn(4, 6, 16)
+    x = torch.stack([frame.roll(t, dims=1) for t in range(3)])[None]  # one to the right a frame
+    places = torch.arange(24).view(4, 6)
+    want = torch.stack([places.roll(-t, dims=1).flatten() for t in range(3)])
+    assert torch.equal(module.tracks(x)[0], want)

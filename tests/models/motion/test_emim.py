@@ -79,3 +79,34 @@ def test_match_init_makes_the_affinity_a_similarity():
 def test_refuses_bad_arguments(change):
     with pytest.raises(ValueError, match=next(iter(change))):
         EMIMAttention(**{**dict(dim=8, num_heads=2), **change})
+
+
+@pytest.mark.parametrize('backend', ['reference', 'dense'])
+@pytest.mark.parametrize('out_of_frame', ['pad', 'mask'])
+def test_the_affinity_is_the_one_that_forward_uses(out_of_frame, backend):
+    """Context and motion, made of ``affinity``, are the output of the layer."""
+    torch.manual_seed(0)
+    module = EMIMAttention(6, 2, window=3, out_of_frame=out_of_frame, backend=backend).double()
+    for parameter in module.parameters():
+        torch.nn.init.normal_(parameter)
+    x = torch.randn(2, 3, 4, 5, 6, dtype=torch.float64)
+    affinity = module.affinity(x)  # (B, T-1, heads, H, W, w*w)
+    assert affinity.shape == (2, 2, 2, 4, 5, 9)
+    v = module.qkv(x)[..., 12:].unflatten(-1, (2, 3)).permute(0, 1, 4, 2, 3, 5)[:, 1:]
+    padded = torch.nn.functional.pad(v, (0, 0, 1, 1, 1, 1), value=1e-6)
+    values = padded.unfold(3, 3, 1).unfold(4, 3, 1).flatten(-2)  # (..., H, W, d, w*w)
+    logits = affinity
+    if out_of_frame == 'mask':
+        inside = torch.nn.functional.pad(torch.ones(4, 5), (1, 1, 1, 1)).unfold(0, 3, 1)
+        logits = affinity.masked_fill(inside.unfold(1, 3, 1).flatten(-2) == 0, -torch.inf)
+    context = (logits.softmax(-1).unsqueeze(-2) * values).sum(-1)
+    out = context + module.motion_conv(affinity)
+    out = module.proj(out.permute(0, 1, 3, 4, 2, 5).flatten(-2))
+    torch.testing.assert_close(module(x)[:, :2], out)
+    field = module.motion_field(x, head=1)
+    assert field.displacement.shape == (2, 2, 4, 5, 2) and field.confidence.shape == (2, 2, 4, 5)
+
+
+def test_a_single_frame_has_no_affinity():
+    with pytest.raises(ValueError, match='T of 2 or more'):
+        EMIMAttention(8, 2).affinity(torch.zeros(1, 1, 4, 4, 8))

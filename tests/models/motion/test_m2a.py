@@ -64,3 +64,16 @@ def test_start_as_identity():
 def test_wrong_arguments():
     with pytest.raises(ValueError, match='reduction must divide dim=10, got 8'):
         MotionAwareAttention(10)
+
+
+def test_the_attention_is_the_one_that_forward_uses():
+    torch.manual_seed(0)
+    module = MotionAwareAttention(16).double()
+    x = torch.randn(2, 4, 3, 5, 16, dtype=torch.float64)
+    attention = module.attention(x)
+    torch.testing.assert_close(attention.sum(-1), torch.ones(2, 4, dtype=torch.float64))
+    z = module.conv_down(x)
+    u = nn.functional.layer_norm(z.flatten(2), (z[0, 0].numel(),))
+    m = torch.cat([u[:, 1:], torch.zeros_like(u[:, :1])], dim=1) - u
+    s = (attention @ m).view(z.shape)
+    torch.testing.assert_close(module(x), x + x * torch.sigmoid(module.conv_up(s + z)))
