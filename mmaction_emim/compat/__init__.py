@@ -50,6 +50,7 @@ def register_lazily() -> None:
         (registry.DATASETS, 'mmaction_emim.datasets'),
         (registry.TRANSFORMS, 'mmaction_emim.datasets.transforms'),
         (registry.HOOKS, 'mmaction_emim.engine'),
+        (registry.HOOKS, 'mmaction_emim.visualization'),
         (registry.OPTIM_WRAPPER_CONSTRUCTORS, 'mmaction_emim.engine'),
         (registry.METRICS, 'mmaction_emim.evaluation'),
         (STRATEGIES, 'mmaction_emim.engine'),
