@@ -1,14 +1,20 @@
 """What a user calls from Python on a config: its network, what it costs, and its export."""
 
+from .clips import find_clips
 from .complexity import complexity, cost, without_motion
 from .export import export, exportable, load_exported
+from .inferencer import MotionInferencer
+from .prediction import Prediction
 from .recognizer import init_recognizer
 
 __all__ = [
+    'MotionInferencer',
+    'Prediction',
     'complexity',
     'cost',
     'export',
     'exportable',
+    'find_clips',
     'init_recognizer',
     'load_exported',
     'without_motion',

@@ -59,9 +59,14 @@ class CheckedVideoInit(BaseTransform):
         self._client = None
 
     def transform(self, results: dict) -> dict:
-        """Add ``video_reader``, ``total_frames`` and ``avg_fps`` to a dict with ``filename``."""
+        """Add ``video_reader``, ``total_frames`` and ``avg_fps`` to a dict with ``filename``.
+
+        Where it has ``content``, the bytes of a file, these are read, and ``filename`` names them.
+        """
         source = name = results['filename']
-        if self.io_backend != 'disk':
+        if 'content' in results:
+            source = results['content']
+        elif self.io_backend != 'disk':
             self._client = self._client or FileClient(self.io_backend, **self.kwargs)
             source = self._client.get(name)
         if not (len(source) if isinstance(source, bytes) else osp.getsize(source)):

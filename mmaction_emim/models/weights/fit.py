@@ -121,7 +121,15 @@ def load_weights(network: nn.Module, path: str) -> Share:
     Raises:
         ValueError: No weight fits.
     """
-    checkpoint = CheckpointLoader.load_checkpoint(path, map_location='cpu')
+    return load_checkpoint(network, CheckpointLoader.load_checkpoint(path, 'cpu'), path)
+
+
+def load_checkpoint(network: nn.Module, checkpoint: dict[str, Any], path: str) -> Share:
+    """As :func:`load_weights`, of a file that is read already; ``checkpoint`` is changed.
+
+    Raises:
+        ValueError: No weight fits.
+    """
     try:
         fit_checkpoint(checkpoint, network)
         counted = LoadedWeights(network)

@@ -1,0 +1,165 @@
+"""Readers of what is no video file: arrays, folders of images, cameras and network streams.
+
+As :class:`.reader.VideoReader` they give ``len``, ``get_avg_fps`` and ``get_batch``.
+"""
+
+import re
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import av
+import cv2
+import mmcv
+import numpy as np
+
+from .reader import Frames
+from .transforms.image_end import image_problem
+
+IMAGES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp')
+STREAM_SIDE = 480  # pixels of the short side of what is recorded
+TIMEOUT = 10.0  # seconds without an answer of a network
+
+
+class ArrayFrames:
+    """Frames that are in memory.
+
+    Args:
+        frames: (T, H, W, 3) uint8, RGB, T >= 1.
+        fps: Frames a second. Default 0.0: unknown.
+        name: What errors call them.
+
+    Raises:
+        ValueError: The array is none of these.
+    """
+
+    def __init__(self, frames: np.ndarray, fps: float = 0.0, name: str = 'array') -> None:
+        if frames.ndim != 4 or frames.shape[-1] != 3 or not frames.size:
+            raise ValueError(f'{name}: frames must be (T, H, W, 3), got {frames.shape}')
+        if frames.dtype != np.uint8:
+            raise ValueError(f'{name}: frames must be uint8, 0 to 255, got {frames.dtype}')
+        self._frames = frames
+        self._fps = fps
+
+    def __len__(self) -> int:
+        return len(self._frames)
+
+    def get_avg_fps(self) -> float:
+        """Frames a second; 0.0 where unknown."""
+        return self._fps
+
+    def get_batch(self, indices: Iterable[int]) -> Frames:
+        """Frames (len(indices), H, W, 3), RGB, uint8."""
+        return self._frames[list(indices)].view(Frames)
+
+
+class FolderFrames:
+    """The images of a folder in the order of the numbers in their names.
+
+    Raises:
+        ValueError: The folder holds no image.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._paths = sorted(images_in(folder), key=_numbers)
+        if not self._paths:
+            raise ValueError(f'{folder}: the folder holds no image')
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    def get_avg_fps(self) -> float:
+        """0.0: images do not tell."""
+        return 0.0
+
+    def get_batch(self, indices: Iterable[int]) -> Frames:
+        """Frames (len(indices), H, W, 3), RGB, uint8.
+
+        Raises:
+            ValueError: An image is empty, cut short or none, or has another size.
+        """
+        indices = list(indices)
+        read = {i: _read_image(self._paths[i]) for i in set(indices)}
+        if len(sizes := sorted({image.shape[:2] for image in read.values()})) > 1:
+            raise ValueError(f'{self._paths[0].parent}: images differ in size (H, W): {sizes}')
+        return np.stack([read[i] for i in indices]).view(Frames)
+
+
+def images_in(folder: Path) -> list[Path]:
+    """The images that lie in a folder, in no order."""
+    return [path for path in folder.iterdir() if path.suffix.lower() in IMAGES]
+
+
+def _numbers(path: Path) -> tuple:
+    """A key that sorts ``2.jpg`` before ``10.jpg``."""
+    return tuple((int(part), part) for part in re.findall(r'\d+', path.stem)), path.name
+
+
+def _read_image(path: Path) -> np.ndarray:
+    data = path.read_bytes()
+    checked = path.suffix.lower() in ('.jpg', '.jpeg', '.png')
+    problem = image_problem(data) if checked or not data else None
+    image = None if problem else mmcv.imfrombytes(data)
+    if image is None:
+        raise ValueError(f'{path}: the frame {problem or "is no image"}')
+    return image[..., ::-1]
+
+
+def record(source: int | str, seconds: float) -> ArrayFrames:
+    """What a camera or a network stream shows from now on, for some seconds of its own time.
+
+    Frames whose short side has more than 480 pixels are scaled down to so many, so that memory
+    stays bounded.
+
+    Args:
+        source: Number of a camera, which OpenCV opens; or an address that FFmpeg opens, as
+            ``rtsp://…`` or ``http://…``.
+        seconds: More than 0. A stream that ends sooner gives what it has.
+
+    Raises:
+        ValueError: The source cannot be opened or gives no frame, or ``seconds`` is not above 0.
+    """
+    name = f'camera {source}' if isinstance(source, int) else source
+    if not seconds > 0:
+        raise ValueError(f'{name}: seconds must be above 0, got {seconds}')
+    frames, times = [], []
+    for at, frame in (_of_camera if isinstance(source, int) else _of_address)(source):
+        if times and at - times[0] >= seconds:
+            break
+        frames.append(frame)
+        times.append(at)
+    if not frames:
+        raise ValueError(f'{name}: gives no frame')
+    span = times[-1] - times[0]
+    fps = (len(frames) - 1) / span if span > 0 else 0.0
+    return ArrayFrames(np.stack(frames), fps, name)
+
+
+def _of_camera(number: int) -> Iterator[tuple[float, np.ndarray]]:
+    camera = cv2.VideoCapture(number)
+    try:
+        if not camera.isOpened():
+            raise ValueError(f'camera {number}: cannot be opened')
+        while (read := camera.read())[0]:
+            yield time.monotonic(), _small(cv2.cvtColor(read[1], cv2.COLOR_BGR2RGB))
+    finally:
+        camera.release()
+
+
+def _of_address(address: str) -> Iterator[tuple[float, np.ndarray]]:
+    try:
+        with av.open(address, timeout=TIMEOUT) as container:
+            if not container.streams.video:
+                raise ValueError(f'{address}: holds no video')
+            for frame in container.decode(container.streams.best('video')):
+                at = frame.time if frame.time is not None else time.monotonic()
+                yield at, _small(frame.to_ndarray(format='rgb24'))
+    except (av.FFmpegError, OSError) as error:
+        raise ValueError(f'{address}: cannot be read: {error.strerror}') from error
+
+
+def _small(frame: np.ndarray) -> np.ndarray:
+    scale = STREAM_SIDE / min(frame.shape[:2])
+    if scale >= 1:
+        return frame
+    return cv2.resize(frame, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
