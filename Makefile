@@ -1,32 +1,35 @@
 # make quickstart: install, generate data, train, test.    make test: install and run the tests.
 # make docs: install and build the documentation into docs/_build.
+# make matrix: install and test on every Python that setup.cfg names, as far as they are there.
+# make lock: the versions that belong together, from setup.cfg and constraints.txt; UPGRADE=1: newer ones.
 # make gpu: measure on a GPU what only a GPU can show; needs torch and Triton, installs nothing.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: install install-test install-docs quickstart test test-slow test-study lint docs gpu clean
+.PHONY: install install-test install-docs quickstart test test-slow test-study lint docs \
+	matrix lock gpu clean
 
 install: $(VENV)/.installed
 install-test: $(VENV)/.installed-test
 install-docs: $(VENV)/.installed-docs
 
-$(VENV)/.installed: setup.py setup.cfg pyproject.toml constraints.txt
+# The hashes of every file but torch's, whose build depends on the machine.
+LOCKED := -m pip install --progress-bar on --require-hashes -r requirements
+
+$(VENV)/.installed: setup.py setup.cfg pyproject.toml requirements/lock.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or later is needed")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --progress-bar on torch==2.13.0
-	$(BIN)/python -m pip install --progress-bar on -c constraints.txt -e .
+	$(BIN)/python $(LOCKED)/lock.txt
+	$(BIN)/python -m pip install --no-deps --no-build-isolation -e .
 	# It requires decord, which has no wheels for Macs and ARM, and imports it in DecordInit only.
 	$(BIN)/python -m pip install -c constraints.txt --no-deps mmaction2
 	touch $@
 
-$(VENV)/.installed-test: $(VENV)/.installed
-	$(BIN)/python -m pip install --progress-bar on -c constraints.txt -e '.[test,dev]'
-	touch $@
-
-$(VENV)/.installed-docs: $(VENV)/.installed
-	$(BIN)/python -m pip install --progress-bar on -c constraints.txt -e '.[docs]'
-	touch $@
+$(VENV)/.installed-test $(VENV)/.installed-docs: $(VENV)/.installed requirements/lock-dev.txt
+	$(BIN)/python $(LOCKED)/lock-dev.txt
+	touch $(VENV)/.installed-test $(VENV)/.installed-docs
 
 quickstart: install
 	$(BIN)/python tools/quickstart.py
@@ -48,8 +51,21 @@ lint: install-test
 docs: install-docs
 	$(BIN)/python -m sphinx -q -W --keep-going -c docs . docs/_build
 
+matrix:
+	.ci/matrix
+
+COMPILE := uv pip compile --universal --python-version 3.10 --generate-hashes --no-annotate -q \
+	--custom-compile-command 'make lock' --no-emit-package torch --excludes requirements/unlocked.txt \
+	-c constraints.txt setup.cfg $(if $(UPGRADE),--upgrade)
+
+# triton comes with torch; tests need it beside any.
+lock: install-test
+	$(BIN)/$(COMPILE) --all-extras -o requirements/lock-dev.txt
+	$(BIN)/$(COMPILE) -c requirements/lock-dev.txt --no-emit-package triton -o requirements/lock.txt
+	$(BIN)/python .ci/check_lock.py
+
 gpu:
 	$(PYTHON) benchmarks/gpu.py $(GPU_ARGS)
 
 clean:
-	rm -rf $(VENV) build docs/_build docs/api *.egg-info
+	rm -rf $(VENV) .venvs build docs/_build docs/api *.egg-info
