@@ -1,7 +1,8 @@
 """Explicit motion modelling for MMAction2: EMIM, M2A and ATA.
 
 Where MMAction2 is installed, importing this package closes the gaps of its released wheels and
-tells its registries where our components are. Without it, ``ops`` and ``models.motion`` still work.
+tells its registries where our components are, as soon as others import it: this package does not.
+Without it, ``ops`` and ``models.motion`` still work.
 """
 
 from importlib.util import find_spec
@@ -12,4 +13,3 @@ if find_spec('mmaction') is not None:
     from . import compat
 
     compat.apply()
-    compat.register_lazily()

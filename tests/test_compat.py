@@ -46,9 +46,30 @@ def test_gaps_are_there(ended):
     assert there >= gaps.GAPS.keys() - (WITHOUT_CUDA if torch.cuda.is_available() else set())
 
 
-def test_import_is_silent_and_loads_no_model(run):
-    done = run('-c', 'import sys, mmaction_emim; print("mmaction.models" in sys.modules)')
-    assert (done.stdout.strip(), done.stderr) == ('False', '')
+def test_import_is_silent_and_loads_nothing_of_upstream(run):
+    code = 'import sys, mmaction_emim; print({"mmaction", "mmengine", "mmcv"} & {*sys.modules})'
+    done = run('-c', code)
+    assert (done.stdout.strip(), done.stderr) == ('set()', '')
+
+
+def test_custom_imports_register_after_the_registry_was_used(run, tmp_path):
+    """As in a program that builds other models before it reads a config that names ours."""
+    config = tmp_path / 'config.py'
+    config.write_text(
+        "custom_imports = dict(imports=['mmaction_emim'])\nmodel = dict(type='EMIMNeck')"
+    )
+    code = (
+        'import sys\n'
+        'from mmaction.registry import MODELS\n'
+        'from mmengine.config import Config\n'
+        'sys.path.insert(0, "tests/compat_programs")\n'
+        'import gaps; gaps.add_drn()\n'
+        'assert "EMIMNeck" not in MODELS and MODELS.get("SGD") is None\n'
+        f'name = Config.fromfile({str(config)!r}).model.type\n'
+        'assert MODELS.get(name).__name__ == "EMIMNeck"'
+    )
+    done = run('-c', code)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize('what', ['os.system', 'builtins.getattr', 'builtins.eval'])
@@ -146,5 +167,4 @@ def test_apply_twice_changes_nothing():
 
     before = state()
     compat.apply()
-    compat.register_lazily()
     assert state() == before

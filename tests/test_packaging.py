@@ -1,15 +1,20 @@
 """The wheel holds what OpenMIM looks for, and no project."""
 
 import configparser
+import json
 import re
 import shutil
 import sys
 import zipfile
-from importlib.metadata import requires
+from importlib.metadata import distribution, files, requires
 
 import pytest
 import yaml
 from packaging.requirements import Requirement
+
+from mmaction_emim.models import motion
+
+NOT_IN_A_WHEEL = shutil.ignore_patterns('.*', 'data', 'work_dirs', '*.egg-info', 'build')
 
 
 def test_machines_without_wheels_of_decord_install_what_mmaction2_needs_besides(root):
@@ -34,11 +39,45 @@ def test_machines_without_wheels_of_decord_install_what_mmaction2_needs_besides(
         assert needs - {'decord'} <= {name.lower() for name in names}
 
 
+def _needed(name: str) -> set[str]:
+    """The distribution and all that it requires here."""
+    names, left = set(), [name]
+    while left:
+        name = left.pop()
+        if name not in names:
+            names.add(name)
+            needs = map(Requirement, requires(name) or ())
+            left += [need.name for need in needs if not need.marker or need.marker.evaluate()]
+    return names
+
+
+@pytest.mark.slow
+def test_torch_is_all_that_an_installed_copy_needs(root, run, tmp_path):
+    source, site = tmp_path / 'source', tmp_path / 'site'
+    shutil.copytree(root, source, ignore=NOT_IN_A_WHEEL)
+    command = ['-m', 'pip', 'install', '--no-deps', '--no-build-isolation', '--target', str(site)]
+    done = run(*command, str(source))
+    assert done.returncode == 0, done.stderr
+    for name in _needed('torch'):
+        for top in {path.parts[0] for path in files(name)} - {'..', '__pycache__', 'bin'}:
+            target = distribution(name).locate_file(top)
+            if not (site / top).exists():
+                (site / top).symlink_to(target)
+    program = shutil.copy(root / 'tests/models/motion/torch_only.py', tmp_path)
+    code = (
+        f'import runpy, sys; sys.path.insert(0, {str(site)!r}); sys.argv[1:] = ["missing"]\n'
+        f'runpy.run_path({program!r}, run_name="__main__")'
+    )
+    done = run('-I', '-S', '-c', code)  # without our site-packages
+    assert done.returncode == 0, done.stderr
+    printed = json.loads(done.stdout)
+    assert printed['shapes'].keys() == set(motion.__all__) and printed['imported'] == []
+
+
 @pytest.mark.slow
 def test_the_wheel_holds_configs_tools_and_the_zoo(root, run, tmp_path):
     source = tmp_path / 'source'
-    ignored = shutil.ignore_patterns('.*', 'data', 'work_dirs', '*.egg-info', 'build')
-    shutil.copytree(root, source, ignore=ignored)
+    shutil.copytree(root, source, ignore=NOT_IN_A_WHEEL)
     command = [sys.executable, '-m', 'pip', 'wheel', '--no-deps', '--no-build-isolation']
     done = run(*command, '-w', str(tmp_path), str(source), python=False)
     assert done.returncode == 0, done.stderr

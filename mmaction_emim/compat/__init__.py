@@ -8,8 +8,6 @@ Private names of upstream are imported in this folder only, but for subclasses t
 docstring. Those of torch are below; the gaps are imported where MMAction2 is.
 """
 
-import importlib
-
 import torch
 from torch._subclasses import FakeTensorMode
 from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
@@ -22,7 +20,6 @@ __all__ = [
     'Convolution',
     'FakeTensorMode',
     'apply',
-    'register_lazily',
     'softmax_backward',
 ]
 
@@ -30,32 +27,10 @@ softmax_backward = torch._softmax_backward_data
 
 
 def apply() -> None:
-    """Close the gaps of what is imported, and of the rest when it is."""
-    from . import mmaction_gaps, mmengine_gaps  # noqa: F401
+    """Close the gaps of what is imported, and of the rest when it is; imports nothing of it.
 
-    mmaction_gaps.provide_importlib_metadata()
-    HOOK.install()
-
-
-def register_lazily() -> None:
-    """Have the registries import our modules when they first look something up.
-
-    So ``import mmaction_emim`` costs no more than ``import mmaction``, which loads no model.
+    In the same way the registries are told where our components are.
     """
-    from mmaction import registry
-    from mmengine.registry import STRATEGIES  # MMAction2 has none of its own
+    from . import locations, mmaction_gaps, mmengine_gaps  # noqa: F401
 
-    for registry_, location in (
-        (registry.MODELS, 'mmaction_emim.models.registration'),
-        (registry.DATASETS, 'mmaction_emim.datasets'),
-        (registry.TRANSFORMS, 'mmaction_emim.datasets.transforms'),
-        (registry.HOOKS, 'mmaction_emim.engine'),
-        (registry.HOOKS, 'mmaction_emim.visualization'),
-        (registry.OPTIM_WRAPPER_CONSTRUCTORS, 'mmaction_emim.engine'),
-        (registry.METRICS, 'mmaction_emim.evaluation'),
-        (STRATEGIES, 'mmaction_emim.engine'),
-    ):
-        if location not in registry_._locations:
-            registry_._locations = [*registry_._locations, location]
-            if registry_._imported:
-                importlib.import_module(location)
+    HOOK.install()

@@ -16,7 +16,8 @@ from . import BatchNorm, Convolution
 from .cure import after, before, replace
 
 
-def provide_importlib_metadata() -> None:
+@before('mmaction.utils.dependency')
+def provide_importlib_metadata(_: ModuleType) -> None:
     """mmaction2 imports ``importlib_metadata`` and does not declare it (no upstream issue found).
 
     Cure: the standard library's twin under that name.

@@ -1,7 +1,8 @@
 """Runs every motion module and prints, as JSON, what was imported for it beside torch.
 
 python torch_only.py absent       as where MMAction2 and what it needs are not installed
-python torch_only.py installed
+python torch_only.py installed    then asks a registry for one of our components, too
+python torch_only.py missing      they are not there
 """
 
 import importlib.util
@@ -26,7 +27,12 @@ def main(which: str) -> None:
     x = torch.randn(1, 3, 4, 5, 32)
     shapes = {name: list(getattr(motion, name)(32)(x).shape) for name in motion.__all__}
     imported = [name for name in OTHERS if sys.modules.get(name) is not None]
-    print(json.dumps(dict(shapes=shapes, imported=imported)))
+    found = None
+    if which == 'installed':
+        from mmaction.registry import MODELS
+
+        found = MODELS.get('EMIMNeck').__module__
+    print(json.dumps(dict(shapes=shapes, imported=imported, found=found)))
 
 
 if __name__ == '__main__':
