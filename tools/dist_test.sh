@@ -10,6 +10,7 @@ checkpoint=$2
 processes=$3
 cpus=$(getconf _NPROCESSORS_ONLN)
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-$(((cpus + processes - 1) / processes))}
+export LAUNCHER_PID=$$ # torchrun's, which takes this shell's place
 
 exec python -m torch.distributed.run \
     --nnodes="${NNODES:-1}" --node-rank="${NODE_RANK:-0}" \

@@ -8,6 +8,7 @@ from pathlib import Path
 from mmengine.config import Config
 from mmengine.runner import Runner
 
+from mmaction_emim.engine.job import connect
 from mmaction_emim.engine.resume import check_whole
 from mmaction_emim.evaluation.protocol import describe_test
 from mmaction_emim.utils.command_line import check_overrides, load_upstream_tool, run
@@ -26,6 +27,7 @@ def main() -> None:
     cfg.work_dir = args.work_dir or cfg.get('work_dir') or f'work_dirs/{Path(args.config).stem}'
     check_whole(args.checkpoint)
     cfg.load_from = args.checkpoint
+    connect(cfg)
     runner = Runner.from_cfg(cfg)
     runner.logger.info(describe_test(cfg))
     runner.test()

@@ -7,7 +7,7 @@ from mmaction.registry import RUNNERS
 from mmengine.config import Config
 from mmengine.runner import Runner
 
-from mmaction_emim.engine.resume import choose_checkpoint
+from mmaction_emim.engine.job import training_job
 from mmaction_emim.utils.command_line import check_overrides, load_upstream_tool, run
 from mmaction_emim.utils.config_variables import check_variables
 
@@ -21,12 +21,12 @@ def main() -> None:
     if args.seed is not None:
         cfg.pop('randomness', None)  # upstream would ignore --seed where the config has this key
     cfg = upstream.merge_args(cfg, args)
-    passed_over = choose_checkpoint(cfg)
-    # Strategies, FSDP's among them, need MMEngine's FlexibleRunner.
-    runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
-    for sentence in passed_over:
-        runner.logger.warning(sentence)
-    runner.train()
+    with training_job(cfg) as passed_over:
+        # Strategies, FSDP's among them, need MMEngine's FlexibleRunner.
+        runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+        for sentence in passed_over:
+            runner.logger.warning(sentence)
+        runner.train()
 
 
 if __name__ == '__main__':

@@ -9,9 +9,11 @@ from typing import Any
 from mmaction.registry import HOOKS
 from mmengine.dist import is_main_process
 from mmengine.hooks import CheckpointHook
-from mmengine.runner import Runner
+from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, Runner
 
 from mmaction_emim.utils.files import write_text
+
+LAST_VALIDATION = 'last_validation'  # in a checkpoint: the iteration of it
 
 
 @HOOKS.register_module()
@@ -19,9 +21,44 @@ class DurableCheckpointHook(CheckpointHook):
     """MMEngine's ``CheckpointHook`` that deletes an old checkpoint once the new one is written.
 
     MMEngine deletes first: with ``max_keep_ckpts=1`` a full disk or a killed process then leaves
-    none. ``last_checkpoint`` is replaced at once, too. Takes the same arguments; overrides
-    MMEngine's private ``_save_checkpoint_with_step`` and ``_save_best_checkpoint``.
+    none. ``last_checkpoint`` is replaced at once, too.
+
+    A checkpoint is written before the validation of its epoch and, since schedule and best score
+    may depend on it, once more after. One that was resumed from before it is validated first.
+
+    Takes the same arguments; overrides MMEngine's private ``_save_checkpoint_with_step`` and
+    ``_save_best_checkpoint``, and calls ``_decide_current_val_interval`` of the loops.
     """
+
+    def before_train_epoch(self, runner: Runner) -> None:
+        self._validate(runner)
+
+    def after_train(self, runner: Runner) -> None:
+        self._validate(runner)  # of the last epoch
+        super().after_train(runner)
+
+    def _validate(self, runner: Runner) -> None:
+        if _validation_is_due(runner):
+            runner.logger.info('the validation that the checkpoint was written before')
+            path = self._path(self._step(runner))
+            if self.last_ckpt is None and self.file_backend.isfile(path):
+                self.last_ckpt = path  # is written again
+            runner.val_loop.run()
+
+    def after_val_epoch(self, runner: Runner, metrics: dict | None = None) -> None:
+        runner.message_hub.update_info(LAST_VALIDATION, runner.iter)
+        self.saved = False
+        super().after_val_epoch(runner, metrics)  # saves where it is the best
+        step = self._step(runner)
+        if self.last_ckpt == self._path(step) and not self.saved:
+            meta = dict(epoch=runner.epoch, iter=runner.iter)
+            self._save_checkpoint_with_step(runner, step, meta)
+
+    def _step(self, runner: Runner) -> int:
+        return runner.epoch if self.by_epoch else runner.iter
+
+    def _path(self, step: int) -> str:
+        return self.file_backend.join_path(self.out_dir, self.filename_tmpl.format(step))
 
     def _save_checkpoint_with_step(self, runner: Runner, step: int, meta: dict) -> None:
         kept = [number for number in self._kept() if number != step] + [step]
@@ -29,8 +66,7 @@ class DurableCheckpointHook(CheckpointHook):
         if self.max_keep_ckpts > 0:
             kept = kept[len(outdated) :]
             runner.message_hub.update_info('keep_ckpt_ids', kept)  # saved in the checkpoint
-        name = self.filename_tmpl.format(step)
-        last = self.file_backend.join_path(self.out_dir, name)
+        name, last = self.filename_tmpl.format(step), self._path(step)
         runner.message_hub.update_info('last_ckpt', last)
         runner.save_checkpoint(
             self.out_dir,
@@ -43,14 +79,13 @@ class DurableCheckpointHook(CheckpointHook):
             backend_args=self.backend_args,
             **self.args,
         )
-        self.last_ckpt = last
+        self.last_ckpt, self.saved = last, True
         self.keep_ckpt_ids = deque(kept, maxlen=max(self.max_keep_ckpts, 0) or None)
         if not is_main_process():
             return
         write_text(Path(runner.work_dir) / 'last_checkpoint', last)
         for number in outdated:
-            path = self.file_backend.join_path(self.out_dir, self.filename_tmpl.format(number))
-            _remove(self.file_backend, path)
+            _remove(self.file_backend, self._path(number))
 
     def _save_best_checkpoint(self, runner: Runner, metrics: dict) -> None:
         with self._removing_later():
@@ -73,6 +108,19 @@ class DurableCheckpointHook(CheckpointHook):
         for path in later.removed:
             if path not in current:
                 _remove(backend, path)
+
+
+def _validation_is_due(runner: Runner) -> bool:
+    """Whether the loop would have validated where the training stands, and has not."""
+    loop = runner.train_loop
+    by_epoch = isinstance(loop, EpochBasedTrainLoop)
+    if runner.val_loop is None or not isinstance(loop, EpochBasedTrainLoop | IterBasedTrainLoop):
+        return False
+    if runner.iter == 0 or runner.message_hub.runtime_info.get(LAST_VALIDATION) == runner.iter:
+        return False
+    loop._decide_current_val_interval()
+    step, last = (loop.epoch, loop.max_epochs) if by_epoch else (loop.iter, loop.max_iters)
+    return step >= loop.val_begin and (step % loop.val_interval == 0 or step == last)
 
 
 class _RemovesLater:

@@ -55,11 +55,13 @@ def check_whole(path: str | Path) -> None:
             raise ValueError(f'{path} {problem}')
 
 
-def choose_checkpoint(cfg: Config) -> list[str]:
+def choose_checkpoint(cfg: Config, restarted: bool = False, earlier: list = ()) -> list[str]:
     """Set ``load_from`` of a training to the newest whole checkpoint, where it is to be resumed.
 
     Args:
         cfg: With ``resume``, ``load_from`` and ``work_dir``; changed in place.
+        restarted: Resume whatever ``cfg`` says, if there is a checkpoint; else begin as it says.
+        earlier: Checkpoints of another training, which are left alone; see :func:`stamps`.
 
     Returns:
         What was passed over, and why, a sentence each.
@@ -67,20 +69,27 @@ def choose_checkpoint(cfg: Config) -> list[str]:
     Raises:
         ValueError: ``load_from`` is damaged, or there are checkpoints and none is whole.
     """
+    work_dir = Path(cfg.work_dir) if 'work_dir' in cfg else Path()
+    if restarted:
+        path, passed = newest_whole(work_dir, earlier)
+        if path:
+            cfg.resume, cfg.load_from = True, str(path)
+            return ['the job was restarted', *(passed or [f'resuming from {path}'])]
     if cfg.get('load_from'):
         check_whole(cfg.load_from)
     elif cfg.get('resume'):
-        path, passed = newest_whole(Path(cfg.work_dir))
+        path, passed = newest_whole(work_dir)
         cfg.load_from = path and str(path)
         return passed
     return []
 
 
-def newest_whole(work_dir: Path) -> tuple[Path | None, list[str]]:
+def newest_whole(work_dir: Path, earlier: list = ()) -> tuple[Path | None, list[str]]:
     """The checkpoint that ``last_checkpoint`` names or, if it is none, the newest whole one.
 
     Args:
         work_dir: Folder of the training.
+        earlier: What to leave out, as :func:`stamps` gives it.
 
     Returns:
         Its path, None where the folder holds no checkpoint; and what was passed over.
@@ -89,10 +98,12 @@ def newest_whole(work_dir: Path) -> tuple[Path | None, list[str]]:
         ValueError: There are checkpoints, and none is whole.
     """
     saved = sorted(_saved(work_dir), key=lambda path: path.stat().st_mtime_ns, reverse=True)
+    saved = [path for path in saved if _stamp(path) not in earlier]
     pointer, passed = work_dir / 'last_checkpoint', []
     named = pointer.read_text(errors='replace').strip() if pointer.is_file() else ''
     if named:
-        saved.insert(0, Path(named))
+        if _stamp(Path(named)) not in earlier:
+            saved.insert(0, Path(named))
     elif saved:
         passed.append(f'{pointer} names no checkpoint')
     for path in saved:
@@ -106,6 +117,15 @@ def newest_whole(work_dir: Path) -> tuple[Path | None, list[str]]:
             'training starts anew'
         )
     return None, [f'{work_dir} holds no checkpoint: the training starts anew']
+
+
+def stamps(work_dir: Path) -> list[list]:
+    """Name and time of the folder's checkpoints, by which others than these are known."""
+    return [_stamp(path) for path in _saved(work_dir)]
+
+
+def _stamp(path: Path) -> list:
+    return [path.name, path.stat().st_mtime_ns if path.is_file() else 0]
 
 
 def _saved(work_dir: Path) -> Iterator[Path]:

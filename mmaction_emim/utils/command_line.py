@@ -3,7 +3,9 @@
 import importlib.util
 import inspect
 import logging
+import os
 import re
+import socket
 import sys
 import traceback
 from collections.abc import Callable, Iterable
@@ -18,6 +20,12 @@ from mmengine.runner import Runner
 
 from .config_variables import complete_overrides
 
+# What gloo and nccl say to the processes that are left.
+PEER_GONE = re.compile(
+    r'Connection (?:closed by|reset by) peer|Connection closed by (?:remote|local) peer'
+    r'|remote process (?:has )?exited|Broken pipe.*gloo|gloo.*Broken pipe',
+    re.DOTALL,
+)
 # Optional keys that the Runner reads from the config itself.
 READ_BY_RUNNER = ('auto_scale_lr', 'model_wrapper_cfg', 'sync_bn')
 
@@ -96,6 +104,10 @@ def _line_that_matters(error: BaseException) -> str:
             )
         if reason := re.search(r'WeightsUnpickler error:\s*(.+)', text):
             return f'the checkpoint cannot be loaded as plain data: {reason[1]}'
+    if PEER_GONE.search(text):
+        return (
+            f'another process of this job has ended, its own error says why ({lines[0].strip()})'
+        )
     if not lines:
         return type(error).__name__
     first = lines[0].strip()
@@ -139,8 +151,15 @@ def run(main: Callable[[], None]) -> None:
         else:
             traceback.print_exc()
             print(file=sys.stderr)
-        print(f'error: {sentence}', file=sys.stderr, flush=True)
+        print(f'error: {_process()}{sentence}', file=sys.stderr, flush=True)
         sys.exit(1)
+
+
+def _process() -> str:
+    """``process 1 of 4, on HOST: `` where there are several."""
+    rank, processes = os.environ.get('RANK'), os.environ.get('WORLD_SIZE', '1')
+    several = rank is not None and processes != '1'
+    return f'process {rank} of {processes}, on {socket.gethostname()}: ' if several else ''
 
 
 def _log(sentence: str, error: Exception) -> str | None:

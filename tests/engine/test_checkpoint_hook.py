@@ -1,7 +1,12 @@
 """At any time a whole checkpoint is there, and last_checkpoint names it."""
 
+from contextlib import suppress
+
 import pytest
 import torch
+from mmengine.evaluator import BaseMetric, Evaluator
+
+from .conftest import Numbers, Regression, loader
 
 HOOK = dict(type='DurableCheckpointHook', interval=1, max_keep_ckpts=1)
 
@@ -66,3 +71,55 @@ def test_the_old_best_goes_after_the_new_one_is_there(runner, tmp_path, monkeypa
         checkpoints.after_val_epoch(run, dict(score=score))
     assert seen == [[], ['best_score_epoch_1.pth'], ['best_score_epoch_2.pth']]
     assert [path.name for path in tmp_path.glob('best*.pth')] == ['best_score_epoch_2.pth']
+
+
+class Epochs(BaseMetric):
+    """Notes when it is asked for; of some epoch that fails, as a process that is killed."""
+
+    def __init__(self, fails_at=None):
+        super().__init__()
+        self.fails_at, self.seen = fails_at, []
+
+    def process(self, data_batch, data_samples):
+        self.results.append(0)
+
+    def compute_metrics(self, results):
+        epoch = self.runner.epoch
+        if epoch == self.fails_at:
+            raise KeyboardInterrupt
+        self.seen.append(epoch)
+        return dict(score=10 - epoch)
+
+
+class Predicting(Regression):
+    def forward(self, inputs, data_samples=None, mode='loss'):
+        return data_samples if mode == 'predict' else super().forward(inputs)
+
+
+def validated(runner, fails_at=None, interval=1, **more):
+    """The epochs at which a training of four validated."""
+    metric = Epochs(fails_at)
+    metric.runner = run = runner(
+        model=Predicting(),
+        train_cfg=dict(by_epoch=True, max_epochs=4, val_interval=interval),
+        val_dataloader=loader(Numbers(8)),
+        val_cfg={},
+        val_evaluator=Evaluator([metric]),
+        default_hooks=dict(checkpoint={**HOOK, 'save_best': 'score', 'rule': 'greater'}),
+        param_scheduler=dict(type='ReduceOnPlateauLR', monitor='score', rule='greater', patience=0),
+        **more,
+    )
+    with suppress(KeyboardInterrupt):
+        run.train()
+    return metric.seen, run.optim_wrapper.optimizer.param_groups[0]['lr']
+
+
+@pytest.mark.parametrize('interval, epoch, left', [(1, 2, [2, 3, 4]), (2, 2, [2, 4]), (2, 4, [4])])
+def test_a_validation_that_was_cut_off_is_made_when_resumed(runner, tmp_path, interval, epoch, left):
+    whole, rate = validated(runner, interval=interval)
+    for path in tmp_path.glob('*.pth'):
+        path.unlink()
+    seen, _ = validated(runner, epoch, interval)
+    assert seen == [e for e in whole if e < epoch]
+    assert validated(runner, None, interval, resume=True) == (left, pytest.approx(rate))
+    assert validated(runner, None, interval, resume=True) == ([], pytest.approx(rate))
