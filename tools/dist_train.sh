@@ -30,7 +30,7 @@ else
     # processes to the new ones, which then wait for nobody.
     export TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1
     rendezvous=(--rdzv-backend=c10d --rdzv-endpoint="$address:$port"
-        --rdzv-conf="is_host=$((node == 0))" --max-restarts="$restarts")
+        --rdzv-conf="is_host=$((node == 0))${RDZV_CONF:+,$RDZV_CONF}" --max-restarts="$restarts")
     [ "$nodes" != 1 ] || rendezvous+=(--local-addr="$address")
 fi
 read -ra torchrun_args <<<"${TORCHRUN_ARGS:-}"

@@ -192,7 +192,12 @@ class CheckedDatasetMixin:
         raise error
 
     def _failure(self, idx: int, cause: Exception) -> ClipError:
-        """Note the clip; raises where too many failed."""
+        """Note the clip; raises where too many failed, or all did."""
+        if gone := self._gone():
+            raise ClipError(
+                f'{self.path(idx)}: clip {idx} of {self.ann_file} cannot be read, nor any other: '
+                f'the folder {gone} is gone or empty'
+            ) from cause
         first = next((line for line in str(cause).splitlines() if line.strip()), '')
         message = (
             f'{self.path(idx)}: clip {idx} of {self.ann_file} cannot be read or transformed: '
@@ -211,6 +216,13 @@ class CheckedDatasetMixin:
         if new:
             print_log(message, logger='current', level=30)  # a warning
         return error
+
+    def _gone(self) -> str | None:
+        """The folder of the clips, where it is no longer there, or empty as without its mount."""
+        for folder in filter(None, self.data_prefix.values()):
+            if not exists(folder) or (osp.isdir(folder) and not any(os.scandir(folder))):
+                return folder
+        return None
 
     def _run_pipeline(self, idx: int) -> Any:
         data = self.get_data_info(idx)

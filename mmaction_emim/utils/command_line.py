@@ -20,12 +20,13 @@ from mmengine.runner import Runner
 
 from .config_variables import complete_overrides
 
-# What gloo and nccl say to the processes that are left.
+# What gloo and nccl say to the processes that are left, or wait.
 PEER_GONE = re.compile(
     r'Connection (?:closed by|reset by) peer|Connection closed by (?:remote|local) peer'
     r'|remote process (?:has )?exited|Broken pipe.*gloo|gloo.*Broken pipe',
     re.DOTALL,
 )
+PEER_SILENT = re.compile(r'Timed out waiting \d+ms for|collective operation timeout')
 # Optional keys that the Runner reads from the config itself.
 READ_BY_RUNNER = ('auto_scale_lr', 'model_wrapper_cfg', 'sync_bn')
 
@@ -105,8 +106,11 @@ def _line_that_matters(error: BaseException) -> str:
         if reason := re.search(r'WeightsUnpickler error:\s*(.+)', text):
             return f'the checkpoint cannot be loaded as plain data: {reason[1]}'
     if PEER_GONE.search(text):
+        return f'another process of this job has ended, its own error says why ({lines[0].strip()})'
+    if PEER_SILENT.search(text):
         return (
-            f'another process of this job has ended, its own error says why ({lines[0].strip()})'
+            'another process of this job did not answer in time, which '
+            f'env_cfg.dist_cfg.timeout sets, in seconds ({lines[0].strip()})'
         )
     if not lines:
         return type(error).__name__

@@ -140,10 +140,22 @@ def test_in_tests_a_failed_clip_keeps_its_several_labels(data):
 
 
 @pytest.mark.parametrize('test_mode', [False, True])
-def test_a_folder_that_vanishes_ends_the_run(data, test_mode):
-    dataset = videos(data[0], test_mode=test_mode, data_prefix=dict(video='gone'))
-    with pytest.raises(ClipError, match='gone/.*FileNotFoundError'):
+@pytest.mark.parametrize('mount', [False, True], ids=['folder', 'mount'])
+def test_a_folder_that_vanishes_ends_the_run_and_fails_no_clip(
+    motion_shapes, tmp_path, test_mode, mount
+):
+    shutil.copytree(motion_shapes / 'train', tmp_path / 'clips' / 'train')
+    shutil.copy(motion_shapes / 'train.txt', tmp_path / 'list.txt')
+    dataset = videos(tmp_path, test_mode=test_mode, data_prefix=dict(video='clips'))
+    dataset[0]
+    (tmp_path / 'clips').rename(tmp_path / 'away')
+    if mount:
+        (tmp_path / 'clips').mkdir()
+    with pytest.raises(ClipError, match='train/.*nor any other: the folder .*/clips is gone'):
         dataset[0]
+    assert not dataset.failed.any()
+    (tmp_path / 'away').rename(tmp_path / 'clips')
+    dataset[0]
 
 
 class Killed:

@@ -115,7 +115,9 @@ def validated(runner, fails_at=None, interval=1, **more):
 
 
 @pytest.mark.parametrize('interval, epoch, left', [(1, 2, [2, 3, 4]), (2, 2, [2, 4]), (2, 4, [4])])
-def test_a_validation_that_was_cut_off_is_made_when_resumed(runner, tmp_path, interval, epoch, left):
+def test_a_validation_that_was_cut_off_is_made_when_resumed(
+    runner, tmp_path, interval, epoch, left
+):
     whole, rate = validated(runner, interval=interval)
     for path in tmp_path.glob('*.pth'):
         path.unlink()

@@ -22,15 +22,17 @@ from typing import NamedTuple
 
 import torch
 
+import mmaction_emim  # noqa: F401  MMEngine's checkpoints load
+
 ROOT = Path(__file__).resolve().parents[2]
 TRAIN = str(ROOT / 'tools' / 'train.py')
-STEPS, EPOCHS = 6, 4
-SECONDS = 120  # that anything may take
+STEPS, EPOCHS = 3, 4
+SECONDS = 300  # that anything may take
 PER_TRAINING = 8  # kills
 
 
 class Variant(NamedTuple):
-    """How a drill trains; 48 clips, 8 an optimizer step, four epochs or as many steps."""
+    """How a drill trains; 24 clips, 8 an optimizer step, four epochs or as many steps."""
 
     name: str
     processes: int = 1
@@ -38,16 +40,19 @@ class Variant(NamedTuple):
     ema: bool = False
     bf16: bool = False
     by_epoch: bool = True
+    more: str = ''  # of its config
 
     def config(self, data: Path, folder: Path) -> Path:
         """Writes the config; the shipped one of MotionShapes, smaller."""
         path = folder / f'{self.name.replace(" ", "_")}.py'
-        text = CONFIG.format(root=ROOT, data=data, v=self, batch=8 // self.processes, max_epochs=EPOCHS)
+        text = CONFIG.format(
+            root=ROOT, data=data, v=self, batch=8 // self.processes, max_epochs=EPOCHS
+        )
         if self.ema:
             text += "custom_hooks = [*_base_.custom_hooks, dict(type='EMAHook', momentum=0.1)]\n"
         if not self.by_epoch:
             text += BY_ITERATION.format(max_iters=STEPS * EPOCHS)
-        path.write_text(text)
+        path.write_text(text + self.more)
         return path
 
 
@@ -64,11 +69,10 @@ VARIANTS = (
 CONFIG = """
 _base_ = '{root}/configs/emim_motionshapes.py'
 model = dict(backbone=dict(drop_path_rate=0.2, spatial_stride=1))
-__loader = dict(num_workers={v.workers}, persistent_workers=False, batch_size={batch},
-    dataset=dict(data_root='{data}'))
-train_dataloader = __loader
-val_dataloader = __loader
-test_dataloader = __loader
+__loader = dict(num_workers={v.workers}, persistent_workers=False, batch_size={batch})
+train_dataloader = dict(**__loader, dataset=dict(data_root='{data}', ann_file='few_train.txt'))
+val_dataloader = dict(**__loader, dataset=dict(data_root='{data}', ann_file='few_test.txt'))
+test_dataloader = val_dataloader
 max_epochs = {max_epochs}
 train_cfg = dict(max_epochs=max_epochs, val_interval=2)
 param_scheduler = [
@@ -81,7 +85,7 @@ default_hooks = dict(
 )
 """
 BY_ITERATION = """
-train_cfg = dict(_delete_=True, type='IterBasedTrainLoop', max_iters={max_iters}, val_interval=8)
+train_cfg = dict(_delete_=True, type='IterBasedTrainLoop', max_iters={max_iters}, val_interval=4)
 train_dataloader['sampler'] = dict(type='InfiniteSampler', shuffle=True)
 param_scheduler = [dict(type='CosineAnnealingLR', T_max={max_iters}, by_epoch=False)]
 default_hooks['checkpoint'].update(by_epoch=False, interval=2)
@@ -115,10 +119,10 @@ class Server:
 class Job:
     """A training's processes, without a launcher."""
 
-    def __init__(self, server: Server, variant: Variant, config: Path, work: Path, *more: str) -> None:
-        self.server, self.work = server, work
-        work.mkdir(parents=True, exist_ok=True)
-        self.log = work.with_name(work.name + '.log')
+    def __init__(
+        self, server: Server, variant: Variant, config: Path, work: Path, log: Path, *more: str
+    ) -> None:
+        self.server, self.work, self.log = server, work, log
         argv = [TRAIN, str(config), '--work-dir', str(work), '--seed', '3', *more]
         argv += ['--amp'] * variant.bf16
         environ: dict[str, str] = {}
@@ -139,7 +143,7 @@ class Job:
         return [pid for pid, status in self.status.items() if status is None]
 
     def wait(self, seconds: float = SECONDS) -> list[int]:
-        """The statuses of all; after ``seconds`` those that run are killed, and that is an error."""
+        """The statuses of all; what runs after ``seconds`` is killed, and that is an error."""
         deadline = time.monotonic() + seconds
         while left := self.running():
             if time.monotonic() > deadline:
@@ -147,6 +151,16 @@ class Job:
                 raise TimeoutError(f'{self.log}: {len(left)} processes after {seconds} s')
             time.sleep(0.01)
         return list(self.status.values())
+
+    def gone(self, pids: list[int], seconds: float) -> bool:
+        """Whether processes that are not ours to wait for end in time."""
+        deadline = time.monotonic() + seconds
+        while any(Path(f'/proc/{pid}').exists() for pid in pids):
+            if time.monotonic() > deadline:
+                self.kill(*pids)
+                return False
+            time.sleep(0.1)
+        return True
 
     def kill(self, *pids: int) -> None:
         for pid in pids:
@@ -165,6 +179,16 @@ class Job:
                     raise TimeoutError(f'{self.log}: did not come to the moment')
             time.sleep(pause)
         return True
+
+
+def session(pid: int) -> list[int]:
+    """The processes of ``pid``'s session, itself among them."""
+    found = []
+    for folder in Path('/proc').glob('[0-9]*'):
+        with suppress(ProcessLookupError):
+            if os.getsid(int(folder.name)) == pid:
+                found.append(int(folder.name))
+    return found
 
 
 def free_port() -> str:
@@ -196,14 +220,7 @@ def written(job: Job) -> bool:
 
 def validating(job: Job) -> bool:
     """A moment: in a validation."""
-    size = job.log.stat().st_size
-
-    def reached() -> bool:
-        with open(job.log, 'rb') as file:
-            file.seek(size)
-            return b'(val) [' in file.read()
-
-    return job.reached(reached, 0.002)
+    return job.reached(lambda: job.log.exists() and b'(val) [' in job.log.read_bytes(), 0.002)
 
 
 MOMENTS = {
@@ -256,12 +273,19 @@ class Drills:
 
     def __init__(self, server: Server, data: Path, folder: Path, seed: int = 0) -> None:
         self.server, self.data, self.folder = server, data, folder
+        for split in ('train', 'test'):
+            lines = (data / f'{split}.txt').read_text().splitlines(keepends=True)
+            (data / f'few_{split}.txt').write_text(''.join(lines[::2]))
         self.random = random.Random(seed)
         self.whole: dict[Variant, tuple[dict[str, torch.Tensor], float]] = {}
         self.count = 0
 
-    def start(self, variant: Variant, work: Path, *more: str) -> Job:
-        return Job(self.server, variant, variant.config(self.data, self.folder), work, *more)
+    def start(self, variant: Variant, work: Path, *more: str, data: Path | None = None) -> Job:
+        """``more`` are arguments of tools/train.py."""
+        self.count += 1
+        config = variant.config(data or self.data, self.folder)
+        log = self.folder / f'{self.count}.log'
+        return Job(self.server, variant, config, work, log, *more)
 
     def uninterrupted(self, variant: Variant) -> tuple[dict[str, torch.Tensor], float]:
         """Its state at the end, and how long it took."""
@@ -287,7 +311,6 @@ class Drills:
         started, kills, lost = time.monotonic(), 0, []
         whole, length = self.uninterrupted(variant)
         while kills < times:
-            self.count += 1
             work = self.folder / f'killed_{self.count}'
             for _ in range(min(PER_TRAINING, times - kills)):
                 job = self.start(variant, work, '--resume')
@@ -296,10 +319,11 @@ class Drills:
                 if victims:
                     job.kill(self.random.choice(victims))
                     kills += 1
-                job.wait()
+                statuses = job.wait()
                 if not victims:
                     break
-            statuses = self.start(variant, work, '--resume').wait()
+            else:
+                statuses = self.start(variant, work, '--resume').wait()
             if any(statuses):
                 lost.append(f'{work}: --resume ended with {statuses}')
             elif different := differences(work, whole):

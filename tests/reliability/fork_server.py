@@ -1,7 +1,7 @@
 """Runs tools/train.py again and again with all imports done: a forked process each.
 
-Reads a request a line, ``{"argv": […], "log": path, "environ": {…}}`` or ``{"poll": pid}``, and answers
-each with a line: the process, or its status as of ``subprocess``, None while it runs.
+Reads a request a line, ``{"argv": […], "log": path, "environ": {…}}`` or ``{"poll": pid}``, and
+answers each with a line: the process, or its status as of ``subprocess``, None while it runs.
 """
 
 import json
@@ -14,10 +14,10 @@ import av  # noqa: F401  before decord
 import mmaction_emim.apis  # noqa: F401  before anything of upstream
 
 # isort: split
-import mmaction.datasets
-import mmaction.engine
-import mmaction.evaluation
-import mmaction.models
+import mmaction.datasets  # noqa: F401
+import mmaction.engine  # noqa: F401
+import mmaction.evaluation  # noqa: F401
+import mmaction.models  # noqa: F401
 import mmengine.runner  # noqa: F401
 
 import mmaction_emim.engine  # noqa: F401

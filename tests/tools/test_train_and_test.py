@@ -178,7 +178,7 @@ def test_one_clear_sentence_and_nothing_overwritten(trained, call, motion_shapes
     (motion_shapes / 'bad_label.txt').write_text('test/left/000000.mp4 12\n')
 
     def kept():
-        return {p: p.stat().st_mtime_ns for p in trained.glob('*') if p.suffix in ('.pth', '')}
+        return {p: p.stat().st_mtime_ns for p in trained.glob('[!.]*') if p.suffix in ('.pth', '')}
 
     files = {p: time for p, time in kept().items() if p.is_file()}
     arguments = [CONFIG, '--work-dir', str(trained), *overrides(motion_shapes), wrong]

@@ -1,4 +1,5 @@
 import pickle
+import socket
 from collections import OrderedDict
 from pathlib import Path
 
@@ -9,6 +10,13 @@ from mmengine.logging import MMLogger
 from torch.utils.data import DataLoader, Dataset
 
 from mmaction_emim.utils.command_line import check_overrides, explain, run
+
+
+GONE = 'another process of this job has ended, its own error says why'
+SILENT = (
+    'another process of this job did not answer in time, which env_cfg.dist_cfg.timeout sets, in '
+    'seconds'
+)
 
 
 def test_unknown_top_level_override():
@@ -127,3 +135,24 @@ def test_without_a_log_file_it_is_on_the_screen(logger, capsys):
         run(fail)
     said = capsys.readouterr().err
     assert ', in fail\n' in said and said.splitlines()[-1] == 'error: window must be odd'
+
+
+@pytest.mark.parametrize(
+    'said, sentence',
+    [
+        ('[gloo/transport/tcp/pair.cc:537] Read error [127.0.0.1]:3: Connection reset by peer.', GONE),
+        ('[gloo/transport/tcp/pair.cc:547] Connection closed by peer [127.0.0.1]:3', GONE),
+        ('NCCL error: remote process exited or there was a network error', GONE),
+        ('[gloo/unbound_buffer.cc:81] Timed out waiting 9ms for recv operation', SILENT),
+    ],
+)
+def test_of_several_processes_it_is_which_ends_and_why(said, sentence, monkeypatch, capsys):
+    def fails():
+        raise RuntimeError(said)
+
+    monkeypatch.setenv('RANK', '1')
+    monkeypatch.setenv('WORLD_SIZE', '4')
+    with pytest.raises(SystemExit):
+        run(fails)
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last == f'error: process 1 of 4, on {socket.gethostname()}: {sentence} ({said})'

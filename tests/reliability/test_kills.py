@@ -1,0 +1,78 @@
+"""Trainings that are killed and resumed; tests/reliability/drills.py --kills 50 does many more."""
+
+import json
+import re
+import socket
+
+import pytest
+
+from .drills import MOMENTS, VARIANTS, Variant, after, session
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.mark.parametrize('variant', VARIANTS, ids=[variant.name for variant in VARIANTS])
+def test_at_random_moments(drills, variant):
+    assert drills.kill(variant.name, variant, 2).lost == []
+
+
+@pytest.mark.parametrize('moment', MOMENTS)
+@pytest.mark.parametrize('variant', [VARIANTS[0], VARIANTS[3]], ids=['epoch', 'iteration'])
+def test_at_the_worst_moments(drills, variant, moment):
+    result = drills.kill(moment, variant, 2, MOMENTS[moment])
+    assert (result.tried, result.lost) == (2, [])
+
+
+def test_a_validation_that_was_killed_is_made(drills, tmp_path):
+    variant, work = VARIANTS[0], tmp_path / 'work'
+    drills.uninterrupted(variant)
+    job = drills.start(variant, work)
+    assert MOMENTS['in a validation'](job)
+    job.kill(*job.running())
+    job.wait()
+    assert drills.start(variant, work, '--resume').wait() == [0]
+    assert scores(work) == scores(drills.folder / 'by_epoch')
+
+
+def scores(work):
+    """Each validation's epoch and scores, in order."""
+    logs = sorted(work.glob('*/vis_data/scalars.json'))
+    lines = [json.loads(line) for log in logs for line in log.read_text().splitlines()]
+    keys = ('step', 'acc/top1', 'acc/top5')
+    return [{key: line[key] for key in keys} for line in lines if 'acc/top1' in line]
+
+
+def test_a_second_training_in_the_folder_is_refused(drills, tmp_path):
+    variant, work = VARIANTS[0], tmp_path / 'work'
+    drills.uninterrupted(variant)
+    first = drills.start(variant, work)
+    assert first.reached((work / 'epoch_1.pth').is_file)
+    before = {path: path.stat().st_mtime_ns for path in work.glob('*/*.log')}
+    second = drills.start(variant, work)
+    assert second.wait() == [1]
+    (pid,) = first.status
+    sentence = f'error: {work}: process {pid} on {socket.gethostname()} (since'
+    assert sentence in second.log.read_text()
+    assert before.keys() == set(work.glob('*/*.log'))
+    assert first.wait() == [0]
+
+
+def test_a_process_that_is_killed_ends_the_others(drills, tmp_path):
+    """In bounded time; without a launcher that would end them."""
+    job = drills.start(Variant('two', processes=2, workers=2), tmp_path / 'work')
+    assert job.reached((tmp_path / 'work' / 'epoch_1.pth').is_file)
+    job.kill([*job.status][1])
+    assert job.wait(30) == [1, -9]
+    text = job.log.read_text()
+    name = re.escape(socket.gethostname())
+    assert re.search(rf'error: process 0 of 2, on {name}: another process of this job has', text)
+
+
+def test_workers_of_a_killed_process_end(drills, tmp_path):
+    job = drills.start(VARIANTS[1], tmp_path / 'work')
+    assert after(2)(job)
+    (pid,) = job.running()
+    workers = [each for each in session(pid) if each != pid]
+    job.kill(pid)
+    job.wait()
+    assert job.gone(workers, 20)

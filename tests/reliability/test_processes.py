@@ -1,0 +1,164 @@
+"""Jobs of tools/dist_train.sh of which a process, the launcher or a node is killed."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from .drills import EPOCHS, ROOT, Variant, differences, free_port, state
+
+pytestmark = pytest.mark.slow
+
+TWO = Variant('two', processes=2)
+SECONDS = 240
+
+
+class Launched:
+    """``dist_train.sh`` of one node, and all processes that come of it."""
+
+    def __init__(
+        self, config: Path, work: Path, processes: int, *more: str, **environ: str
+    ) -> None:
+        self.work, self.log = (
+            work,
+            work.with_name(f'{work.name}_{len(os.listdir(work.parent))}.log'),
+        )
+        self.mark = f'DRILL={uuid4()}'
+        name, value = self.mark.split('=')
+        environ = {
+            **os.environ,
+            'PATH': f'{Path(sys.executable).parent}:/usr/bin:/bin',
+            'PYTHONPATH': str(ROOT),
+            'OMP_NUM_THREADS': '1',
+            'PORT': free_port(),
+            name: value,
+            **environ,
+        }
+        tool = str(ROOT / 'tools' / 'dist_train.sh')
+        argv = [tool, config, str(processes), '--work-dir', work, '--seed', '3', *more]
+        with open(self.log, 'w') as log:
+            self.process = subprocess.Popen(
+                argv, stdout=log, stderr=log, env=environ, cwd=ROOT, start_new_session=True
+            )
+
+    def pids(self) -> list[int]:
+        """All that run, by the variable that they inherit."""
+        found = []
+        for folder in Path('/proc').glob('[0-9]*'):
+            with suppress(OSError):
+                if self.mark.encode() in (folder / 'environ').read_bytes():
+                    found.append(int(folder.name))
+        return found
+
+    def rank(self, rank: int) -> int:
+        """The process of that rank; workers have its session."""
+        for pid in self.pids():
+            with suppress(OSError):
+                environ = Path(f'/proc/{pid}/environ').read_bytes().split(b'\0')
+                if f'RANK={rank}'.encode() in environ and os.getsid(pid) == pid:
+                    return pid
+        raise LookupError(f'no rank {rank}: {self.log.read_text()[-2000:]}')
+
+    def until(self, path: Path) -> None:
+        deadline = time.monotonic() + SECONDS
+        while not path.exists():
+            assert self.process.poll() is None and time.monotonic() < deadline, self.text()
+            time.sleep(0.05)
+
+    def text(self) -> str:
+        return self.log.read_text()
+
+    def wait(self, seconds: float = SECONDS) -> int:
+        return self.process.wait(seconds)
+
+    def kill(self, *pids: int) -> None:
+        for pid in pids or self.pids():
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    def gone(self, seconds: float) -> bool:
+        deadline = time.monotonic() + seconds
+        while left := [pid for pid in self.pids() if pid != self.process.pid]:
+            if time.monotonic() > deadline:
+                self.kill(*left)
+                return False
+            time.sleep(0.1)
+        return True
+
+
+@pytest.fixture
+def launch(drills, tmp_path):
+    """Starts jobs of two processes that train as ``TWO``; none is left."""
+    jobs = []
+
+    def launch(*more: str, processes: int = 2, **environ: str) -> Launched:
+        config = TWO.config(drills.data, tmp_path)
+        jobs.append(Launched(config, tmp_path / 'work', processes, *more, **environ))
+        return jobs[-1]
+
+    yield launch
+    for job in jobs:
+        job.kill()
+        job.process.wait()
+
+
+def test_the_launcher_is_killed(drills, launch, tmp_path):
+    """Its processes end, and what they wrote is resumed."""
+    job = launch()
+    job.until(tmp_path / 'work' / 'epoch_1.pth')
+    job.kill(job.process.pid)
+    assert job.gone(20)
+    whole, _ = drills.uninterrupted(TWO)
+    assert drills.start(TWO, tmp_path / 'work', '--resume').wait() == [0, 0]
+    assert differences(tmp_path / 'work', whole) == []
+
+
+@pytest.mark.parametrize('rank', [0, 1])
+def test_restarts_resume_by_themselves(drills, launch, tmp_path, rank):
+    """Checkpoints of an earlier training in the folder are not this one's."""
+    whole, _ = drills.uninterrupted(TWO)
+    job = launch('--max-restarts', '2')
+    job.until(tmp_path / 'work' / 'epoch_2.pth')
+    job.kill(job.rank(rank))
+    assert job.wait() == 0, job.text()[-3000:]
+    assert 'the job was restarted' in job.text() and 'resumed epoch: ' in job.text()
+    assert differences(tmp_path / 'work', whole) == []
+
+
+def test_a_process_that_dies_is_named(launch, tmp_path):
+    job = launch()
+    job.until(tmp_path / 'work' / 'epoch_1.pth')
+    job.kill(job.rank(1))
+    assert job.wait(60) == 1
+    assert 'rank      : 1 (local_rank: 1)' in job.text() and 'exitcode  : -9' in job.text()
+
+
+def node(launch, number, port, *more):
+    return launch(*more, processes=1, NNODES='2', NODE_RANK=str(number), PORT=port)
+
+
+def test_two_nodes_of_which_one_is_lost(launch, tmp_path):
+    port = free_port()
+    first, second = node(launch, 0, port), node(launch, 1, port)
+    first.until(tmp_path / 'work' / 'epoch_1.pth')
+    second.kill()
+    assert first.wait(60) == 1
+    assert 'another process of this job has ended' in first.text()
+
+
+def test_two_nodes_of_which_one_is_lost_and_comes_back(drills, launch, tmp_path):
+    whole, _ = drills.uninterrupted(TWO)
+    port, local = free_port(), '--max-restarts=2'
+    first, second = node(launch, 0, port, local), node(launch, 1, port, local)
+    first.until(tmp_path / 'work' / 'epoch_2.pth')
+    second.kill()
+    third = node(launch, 1, port, local)
+    assert [first.wait(), third.wait()] == [0, 0], first.text()[-3000:]
+    assert differences(tmp_path / 'work', whole) == []
+    assert f'epoch_{EPOCHS}.pth: ' in ' '.join(state(tmp_path / 'work'))
