@@ -221,7 +221,7 @@ class CheckedDatasetMixin:
         """The folder of the clips, where it is no longer there, or empty as without its mount."""
         for folder in filter(None, self.data_prefix.values()):
             if not exists(folder) or (osp.isdir(folder) and not any(os.scandir(folder))):
-                return folder
+                return folder.rstrip('/')
         return None
 
     def _run_pipeline(self, idx: int) -> Any:

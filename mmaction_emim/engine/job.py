@@ -58,7 +58,7 @@ def connect(cfg: Config) -> None:
     launcher = cfg.get('launcher', 'none')
     if launcher == 'none':
         return
-    if launcher == 'pytorch':
+    if 'TORCHELASTIC_RUN_ID' in os.environ:
         end_with_launcher()
     env = cfg.get('env_cfg', {})
     set_multi_processing(**env.get('mp_cfg', {}), distributed=True)
@@ -67,7 +67,7 @@ def connect(cfg: Config) -> None:
 
 
 def end_with_launcher() -> None:
-    """Have the kernel end this process (SIGTERM) when the one that started it ends; on Linux.
+    """Have the kernel end this process (SIGTERM) when torchrun, which started it, ends; on Linux.
 
     A killed torchrun would leave its processes training and writing.
     """
