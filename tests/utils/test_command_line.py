@@ -11,7 +11,6 @@ from torch.utils.data import DataLoader, Dataset
 
 from mmaction_emim.utils.command_line import check_overrides, explain, run
 
-
 GONE = 'another process of this job has ended, its own error says why'
 SILENT = (
     'another process of this job did not answer in time, which env_cfg.dist_cfg.timeout sets, in '
@@ -140,7 +139,10 @@ def test_without_a_log_file_it_is_on_the_screen(logger, capsys):
 @pytest.mark.parametrize(
     'said, sentence',
     [
-        ('[gloo/transport/tcp/pair.cc:537] Read error [127.0.0.1]:3: Connection reset by peer.', GONE),
+        (
+            '[gloo/transport/tcp/pair.cc:537] Read error [127.0.0.1]:3: Connection reset by peer.',
+            GONE,
+        ),
         ('[gloo/transport/tcp/pair.cc:547] Connection closed by peer [127.0.0.1]:3', GONE),
         ('NCCL error: remote process exited or there was a network error', GONE),
         ('[gloo/unbound_buffer.cc:81] Timed out waiting 9ms for recv operation', SILENT),
