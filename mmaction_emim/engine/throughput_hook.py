@@ -8,7 +8,10 @@ from mmengine.runner import Runner
 
 @HOOKS.register_module()
 class ThroughputHook(Hook):
-    """Logs ``clips_per_s``, from the time that MMEngine measured between two iterations."""
+    """Logs ``clips_per_s``, from the time that MMEngine measured between two iterations.
+
+    Nothing where a Runner has no ``IterTimerHook``, as in MMAction2's ``vis_scheduler``.
+    """
 
     priority = 55  # after IterTimerHook and before LoggerHook
 
@@ -19,6 +22,8 @@ class ThroughputHook(Hook):
         data_batch: dict | None = None,
         outputs: dict | None = None,
     ) -> None:
+        if 'train/time' not in runner.message_hub.log_scalars:
+            return
         seconds = runner.message_hub.get_scalar('train/time').current()
         clips = len(data_batch['inputs']) * get_world_size()
         runner.message_hub.update_scalar('train/clips_per_s', clips / seconds)

@@ -31,21 +31,51 @@ PEER_SILENT = re.compile(r'Timed out waiting \d+ms for|collective operation time
 READ_BY_RUNNER = ('auto_scale_lr', 'model_wrapper_cfg', 'sync_bn')
 
 
-def load_upstream_tool(name: str) -> ModuleType:
-    """MMAction2's own ``tools/NAME.py``, from its wheel or its checkout.
+def upstream_tools() -> Path:
+    """MMAction2's own folder ``tools``, of its wheel or its checkout.
 
     Raises:
         FileNotFoundError: MMAction2 was installed without its tools.
     """
     package = Path(mmaction.__file__).parent
     for folder in (package / '.mim' / 'tools', package.parent / 'tools'):
-        path = folder / f'{name}.py'
-        if path.is_file():
-            spec = importlib.util.spec_from_file_location(f'mmaction_tools_{name}', path)
-            tool = importlib.util.module_from_spec(spec)
-            spec.loader.exec_module(tool)
-            return tool
-    raise FileNotFoundError(f'{package}: MMAction2 has no tools/{name}.py; reinstall mmaction2')
+        if (folder / 'train.py').is_file():
+            return folder
+    raise FileNotFoundError(f'{package}: MMAction2 has no tools; reinstall mmaction2')
+
+
+def load_upstream_tool(name: str) -> ModuleType:
+    """MMAction2's own ``tools/NAME.py``.
+
+    Raises:
+        FileNotFoundError: MMAction2 was installed without its tools.
+    """
+    path = upstream_tools() / f'{name}.py'
+    spec = importlib.util.spec_from_file_location(f'mmaction_tools_{name}', path)
+    tool = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tool)
+    return tool
+
+
+def find_upstream_tool(name: str) -> Path:
+    """A tool of MMAction2's by its file's name, by its path in ``tools``, or by any path.
+
+    Raises:
+        ValueError: There is no such tool, or there are several.
+    """
+    if name.endswith('.py') and Path(name).is_file():
+        return Path(name)
+    folder = upstream_tools()
+    tools = {path.relative_to(folder).with_suffix(''): path for path in folder.rglob('*.py')}
+    wanted = Path(name.removesuffix('.py').removeprefix('tools/')).parts
+    found = [tool for tool in tools if tool.parts[-len(wanted) :] == wanted]
+    if len(found) == 1:
+        return tools[found[0]]
+    if found:
+        several = ', '.join(sorted(map(str, found)))
+        raise ValueError(f'{name}: several tools of MMAction2 have this name: {several}')
+    closest = _closest(wanted[-1], {tool.name for tool in tools})
+    raise ValueError(f'{name}: neither a file nor a tool of MMAction2{closest}')
 
 
 def check_overrides(cfg: Config, overrides: dict | None) -> dict:

@@ -13,3 +13,10 @@ def test_clips_of_a_batch_over_its_time(train, tmp_path):
         assert speed * seconds == pytest.approx(clips)
     log = next((tmp_path / 'work').glob('*/vis_data/scalars.json')).read_text().splitlines()
     assert json.loads(log[0])['clips_per_s'] == pytest.approx(logged[0][0])
+
+
+def test_nothing_without_a_timer(train):
+    runner = train(
+        custom_hooks=[dict(type='ThroughputHook')], default_hooks=dict(timer=None, logger=None)
+    )
+    assert not [name for name in runner.message_hub.log_scalars if 'clips_per_s' in name]
