@@ -6,10 +6,13 @@ from .export import export, exportable, load_exported
 from .inferencer import MotionInferencer
 from .prediction import Prediction
 from .recognizer import init_recognizer
+from .stream import MotionStream, StreamWindow
 
 __all__ = [
     'MotionInferencer',
+    'MotionStream',
     'Prediction',
+    'StreamWindow',
     'complexity',
     'cost',
     'export',

@@ -9,6 +9,7 @@ It runs the config's own test pipeline: a clip has the scores that ``tools/test.
 
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -190,6 +191,24 @@ class MotionInferencer(ActionRecogInferencer):
         if not isinstance(data['inputs'], Tensor):
             raise ValueError('the config packs several inputs, and a clip is one')
         return data['inputs']
+
+    def sample(self, total_frames: int) -> list[int]:
+        """Which frames of a clip of so many the network sees, view after view."""
+        data = dict(filename='', total_frames=total_frames, start_index=0)
+        for step in self._before_decoding():
+            data = step(data)
+        return data['frame_inds'].ravel().tolist()
+
+    def sampled_span(self) -> int | None:
+        """Frames that one view of the config's sampling reaches over; None: the whole clip."""
+        for step in self._before_decoding():
+            clip_len, interval = getattr(step, 'clip_len', 1), getattr(step, 'frame_interval', None)
+            if interval and clip_len > 1:
+                return clip_len * interval
+        return None
+
+    def _before_decoding(self) -> Iterator[Any]:
+        return takewhile(lambda step: 'Decode' not in type(step).__name__, self.pipeline)
 
     @torch.no_grad()
     def model_inputs(self, views: Sequence[Tensor]) -> Tensor:

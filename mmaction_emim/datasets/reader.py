@@ -211,13 +211,25 @@ class VideoReader:
             yield i, frame
 
     def _to_rgb(self, frame: av.VideoFrame) -> np.ndarray:
-        H, W = scaled_size(frame.height, frame.width, self.short_side)
-        rgb = self._reformatter.reformat(
-            frame, W, H, 'rgb24', interpolation='BICUBIC', threads=1
-        ).to_ndarray()
-        # Not frame.side_data: it keeps the frame until the garbage collector comes.
-        matrix = SideDataContainer(frame).get('DISPLAYMATRIX')
-        return rgb if matrix is None else _upright(rgb, np.frombuffer(matrix, np.int32))
+        return to_rgb(frame, self._reformatter, self.short_side)
+
+
+def to_rgb(
+    frame: av.VideoFrame, reformatter: VideoReformatter, short_side: int | None = None
+) -> np.ndarray:
+    """A decoded frame as (H, W, 3), RGB, uint8, upright.
+
+    Args:
+        frame: What the decoder gave.
+        reformatter: Converts all frames of a clip.
+        short_side: As :class:`VideoReader`'s.
+    """
+    H, W = scaled_size(frame.height, frame.width, short_side)
+    rgb = reformatter.reformat(frame, W, H, 'rgb24', interpolation='BICUBIC', threads=1)
+    # Not frame.side_data: it keeps the frame until the garbage collector comes.
+    matrix = SideDataContainer(frame).get('DISPLAYMATRIX')
+    rgb = rgb.to_ndarray()
+    return rgb if matrix is None else _upright(rgb, np.frombuffer(matrix, np.int32))
 
 
 def name_of(source: str | os.PathLike | bytes) -> str:

@@ -109,9 +109,23 @@ class EMIMAttention(nn.Module):
             ValueError: ``x`` is not five-dimensional or T is 1: motion needs two frames.
         """
         check_tokens('EMIMAttention', x)
-        qkv = self.qkv(x).unflatten(-1, (3, self.num_heads, -1))
+        out = self.attend(self.project(x))
+        return torch.cat([out, out[:, -1:]], dim=1)
+
+    def project(self, x: Tensor) -> Tensor:
+        """Queries, keys and values of each token: (B, T, H, W, C) -> (B, T, H, W, 3, heads, d)."""
+        return self.qkv(x).unflatten(-1, (3, self.num_heads, -1))
+
+    def attend(self, qkv: Tensor) -> Tensor:
+        """Context and motion of each frame with the next, projected.
+
+        Args:
+            qkv: (B, T, H, W, 3, heads, d), from :meth:`project`.
+
+        Returns:
+            (B, T-1, H, W, C).
+        """
         fc1, _, fc2 = self.motion_conv  # computed inside the operator, on its affinity
-        # context + motion of each pair: (B, T-1, H, W, heads, d)
         out = ops.motion_attention(
             qkv,
             self.rpb,
@@ -120,9 +134,8 @@ class EMIMAttention(nn.Module):
             scale=self.scale,
             out_of_frame=self.out_of_frame,
             backend=self.backend,
-        ).flatten(-2)
-        out = self.proj_drop(self.proj(out))
-        return torch.cat([out, out[:, -1:]], dim=1)
+        )
+        return self.proj_drop(self.proj(out.flatten(-2)))
 
     def affinity(self, x: Tensor) -> Tensor:
         """The raw affinity that :meth:`forward` softmaxes and reads as a cost volume.
