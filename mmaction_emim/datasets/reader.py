@@ -6,6 +6,7 @@ must have the time stamp that is due. Everything else is decoded from the start 
 """
 
 import io
+import math
 import os
 import re
 from bisect import bisect_right
@@ -44,23 +45,34 @@ class VideoReader:
         short_side: Frames whose short side has more pixels are scaled down to so many, bicubic,
             in the conversion to RGB. Default None: never.
         name: What errors call the clip. Default None: its path, or the number of its bytes.
+        strict: Whatever FFmpeg notices of damage is an error: packets that the container calls
+            corrupt, and what a decoder would conceal. Default False: only frames that it calls
+            corrupt are, and those predicted from them.
+
+    Attributes:
+        time_stamp_fault: What is wrong with the frames' time stamps, in words; ``''`` if nothing,
+            and in containers that have none of their own. Such clips are read in order and counted.
 
     Raises:
         OSError: The file cannot be opened.
         ValueError: The file holds no video, or a damaged one.
     """
 
+    time_stamp_fault = ''
+
     def __init__(
         self,
         source: str | os.PathLike | bytes,
         short_side: int | None = None,
         name: str | None = None,
+        strict: bool = False,
     ) -> None:
         self._container = None
         self.name = name or name_of(source)
         # As an absolute path, since FFmpeg takes what is before a colon for a protocol.
         self.source = source if isinstance(source, bytes) else os.path.abspath(source)
         self.short_side = short_side
+        self.strict = strict
         self._reformatter = VideoReformatter()
         try:
             self._open()
@@ -113,36 +125,38 @@ class VideoReader:
 
     def _open(self) -> None:
         file = io.BytesIO(self.source) if isinstance(self.source, bytes) else self.source
-        self._container = av.open(file, metadata_errors='ignore')
+        options = {'err_detect': 'crccheck+bitstream+buffer+explode'} if self.strict else {}
+        self._container = av.open(file, options=options, metadata_errors='ignore')
         self._stream = self._container.streams.best('video')
         if self._stream is None or self._stream.codec_context is None:
             raise ValueError(f'{self.name}: holds no video stream that FFmpeg can decode')
         self._stream.codec_context.thread_count = 1
+        self._stream.codec_context.options = options
 
     def _read_time_stamps(self) -> None:
         """Find how many frames there are and, where they can be sought, when each is shown."""
         codec = self._stream.codec_context.codec.canonical_name
         packets = self._container.demux(self._stream)
         first = next(packets)
-        frames = [
-            (packet.pts, packet.is_keyframe)
-            for packet in chain([first], packets)
-            if packet.size
-            and not packet.is_discard
+        frames = []
+        for packet in chain([first], packets):
+            if self.strict and packet.is_corrupt:
+                raise ValueError(f'{self.name}: packet {len(frames)} is damaged')
             # VP8 has packets of references that are not shown, and a bit that tells them.
-            and (codec != 'vp8' or memoryview(packet)[0] & 0x10)
-        ]
+            shown = codec != 'vp8' or (packet.size and memoryview(packet)[0] & 0x10)
+            if packet.size and not packet.is_discard and shown:
+                frames.append((packet.pts, packet.is_keyframe))
         if self._is_cut(first, [pts for pts, _ in frames]):
             keys = {pts for pts, is_key in frames if is_key}
             frames = [(frame.pts, frame.pts in keys) for frame in self._all_frames()]
         self._length = len(frames)
         self._stamps, self._keys = [], []
-        stamps = {pts for pts, _ in frames}
-        distinct = len(stamps) == len(frames) and None not in stamps
-        if distinct and codec in CODECS and self._container.format.name in CONTAINERS:
-            frames.sort()
-            self._stamps = [pts for pts, _ in frames]
-            self._keys = [i for i, (_, is_key) in enumerate(frames) if is_key]
+        if self._container.format.name in CONTAINERS:
+            self.time_stamp_fault = time_stamp_fault(frames)
+            if codec in CODECS and not self.time_stamp_fault:
+                frames.sort()
+                self._stamps = [pts for pts, _ in frames]
+                self._keys = [i for i, (_, is_key) in enumerate(frames) if is_key]
 
     def _is_cut(self, first: av.Packet, stamps: list[int | None]) -> bool:
         """Whether the file begins within a group of pictures, of which not all can be decoded."""
@@ -235,6 +249,29 @@ def to_rgb(
 def name_of(source: str | os.PathLike | bytes) -> str:
     """What errors call a clip: its path, or how many bytes it has."""
     return f'{len(source)} bytes' if isinstance(source, bytes) else os.fspath(source)
+
+
+def time_stamp_fault(frames: list[tuple[int | None, bool]]) -> str:
+    """What is wrong with time stamps, in words; ``''`` if nothing.
+
+    Args:
+        frames: (time stamp, is a key frame) in the order in which they are stored.
+    """
+    stamps, of = [pts for pts, _ in frames], f'of {len(frames)} frames'
+    if missing := stamps.count(None):
+        return f'{missing} {of} without a time stamp'
+    if equal := len(stamps) - len(set(stamps)):
+        return f'{equal} {of} with the time stamp of another'
+    # A frame may be shown before the key frame that it follows, not before what that one follows.
+    backwards, latest, before = 0, -math.inf, -math.inf
+    for pts, is_key in frames:
+        if is_key:
+            before = latest
+        if pts > latest:
+            latest = pts
+        elif pts < before:
+            backwards += 1
+    return f'{backwards} {of} with a time stamp before those of an earlier group' * bool(backwards)
 
 
 def decodes_alone(codec: av.CodecContext, packet: av.Packet) -> bool:

@@ -1,6 +1,7 @@
 """Every frame the reader hands out is the one that decoding in order gives."""
 
 import io
+import re
 import subprocess
 import sys
 import wave
@@ -11,9 +12,9 @@ import numpy as np
 import pytest
 
 from mmaction_emim.datasets import reader as reader_module
-from mmaction_emim.datasets.reader import VideoReader
+from mmaction_emim.datasets.reader import VideoReader, time_stamp_fault
 
-from .numbered_clips import FRAMES, KINDS, decoded_in_order, picture, shown, write
+from .numbered_clips import FRAMES, KINDS, decoded_in_order, picture, rewrite, shown, write
 
 CODECS = Path(__file__).parents[3] / 'shared/data/codecs'
 SAMPLES = (
@@ -66,6 +67,8 @@ def test_frames_are_those_of_their_numbers(tmp_path, kind):
     if numbers is not None:
         assert [shown(frame) for frame in truth] == list(numbers)
     check(path, truth)
+    strict = VideoReader(path, strict=True)  # nothing is damaged
+    assert np.array_equal(strict.get_batch(range(len(strict))), truth)
 
 
 @pytest.mark.parametrize('name', SAMPLES)
@@ -74,7 +77,9 @@ def test_real_clips(name):
     if not path.exists():
         pytest.skip('shared/data/codecs is not beside the repository')
     truth = decoded_in_order(path)
-    check(path, [np.rot90(frame, -1) for frame in truth] if name == 'video_90.mov' else truth)
+    truth = [np.rot90(frame, -1) for frame in truth] if name == 'video_90.mov' else truth
+    check(path, truth)
+    assert np.array_equal(VideoReader(path, strict=True).get_batch(range(len(truth))), truth)
 
 
 @pytest.mark.parametrize('kind', ['H.264, mp4', 'HEVC, open GOP, mkv', 'VP9, webm', 'AV1, mp4'])
@@ -224,7 +229,7 @@ def test_metadata_in_another_encoding(tmp_path):
 
 MEMORY = """
 import gc, mmap, sys
-from mmaction_emim.datasets.reader import VideoReader
+from mmaction_emim.datasets.reader import VideoReader, time_stamp_fault
 
 def megabytes():
     with open('/proc/self/statm') as file:
@@ -269,3 +274,53 @@ def test_a_picture_shows_its_number():
     assert [shown(picture(i, size)) for i in (0, 7, 199) for size in ((16, 64), (51, 37))] == [
         0, 0, 7, 7, 199, 199,
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize('suffix', ['.mp4', '.mkv'])
+@pytest.mark.parametrize('moved, to', [(3, 25.5), (15, 5.5)])
+def test_a_time_stamp_that_is_wrong_moves_no_other_frame(tmp_path, suffix, moved, to):
+    """It goes over key frames, at 12 and 24: counted by it, those and more would be others."""
+
+    def change(packet, i, group):
+        stamp = 40 + (to if i == moved else i)  # muxers take none before the one to decode at
+        packet.pts = int(stamp / (25 * packet.time_base))
+        return packet
+
+    write(tmp_path / f'whole{suffix}', params='bframes=0')
+    path = tmp_path / f'a{suffix}'
+    rewrite(tmp_path / f'whole{suffix}', path, change)
+    reader = VideoReader(path)
+    assert re.fullmatch(
+        r'\d+ of 40 frames with a time stamp before those of an earlier group',
+        reader.time_stamp_fault,
+    )
+    for i in range(FRAMES):
+        assert shown(reader.get_batch([i])[0]) == i
+
+
+@pytest.mark.parametrize(
+    'stamps, fault',
+    [
+        ([(0, True), (3, False), (1, False), (2, False)], ''),
+        ([(3, True), (1, False), (2, False), (6, True), (4, False), (5, False)], ''),  # open groups
+        ([(0, True), (None, False)], '1 of 2 frames without a time stamp'),
+        ([(0, True), (1, False), (1, True)], '1 of 3 frames with the time stamp of another'),
+        (
+            [(0, True), (5, False), (4, True), (3, False), (9, True)],
+            '2 of 5 frames with a time stamp before those of an earlier group',
+        ),
+    ],
+)
+def test_faults_of_time_stamps(stamps, fault):
+    assert time_stamp_fault(stamps) == fault
+
+
+def test_strict_refuses_a_stream_of_which_a_packet_is_lost(tmp_path):
+    path = make('MPEG-2, ts', tmp_path)
+    data = path.read_bytes()
+    starts = range(14 * 188, len(data), 188)
+    lost = next(at for at in starts if data[at + 1 : at + 3] == b'\x41\x00')  # a frame's first
+    path.write_bytes(data[:lost] + data[lost + 188 :])
+    assert shown(VideoReader(path).get_batch([3])[0]) == 3
+    with pytest.raises(ValueError, match=r'clip.ts: packet \d+ is damaged'):
+        VideoReader(path, strict=True)

@@ -61,7 +61,7 @@ def entries(folder: Path) -> bytes:
 
 
 def cache(_: Path) -> bytes:
-    return json.dumps(['a', [1, 2], [20, '', 'digest']]).encode() + b'\n'
+    return json.dumps(['a', [1, 2], [20, '', 'digest', '']]).encode() + b'\n'
 
 
 READERS = [

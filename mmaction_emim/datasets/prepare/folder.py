@@ -153,11 +153,12 @@ def _write(
                 problem, _, why = verdict.problem.partition(': ')
                 report.append((split.name, clip.name, problem, why or str(split.root / path)))
                 problems[problem] += 1
-            elif verdict.digest in first_content:
-                other = first_content[verdict.digest]
-                report.append((split.name, clip.name, 'same content', f'as {other}'))
             else:
-                first_content[verdict.digest] = f'{split.name} {clip.name}'
+                name = f'{split.name} {clip.name}'
+                if (other := first_content.setdefault(verdict.digest, name)) != name:
+                    report.append((split.name, clip.name, 'same content', f'as {other}'))
+                if verdict.remark:
+                    report.append((split.name, clip.name, 'time stamps', verdict.remark))
             if not verdict.problem or split.keep_bad:
                 lines.append(f'{columns(path, verdict)} {clip.label or 0}\n')
         first_split |= seen

@@ -1,4 +1,4 @@
-"""Decodes every clip's first frame and counts its frames, in parallel; keeps what was good."""
+"""Decodes every clip's first frame and reads all time stamps, in parallel; keeps what was good."""
 
 import hashlib
 import json
@@ -30,11 +30,13 @@ class Verdict(NamedTuple):
         frames: How many the clip has; 0 where it is bad.
         problem: ``'missing'``, ``'empty'`` or ``'undecodable: why'``; ``''`` where it is good.
         digest: Equal for clips of the same content; ``''`` where it is bad.
+        remark: What is odd about a good clip's time stamps; ``''`` if nothing.
     """
 
     frames: int
     problem: str
     digest: str
+    remark: str = ''
 
 
 Check = Callable[[Path], Verdict]
@@ -48,6 +50,8 @@ def _opener() -> CheckedVideoInit:
 def check_video(path: Path) -> Verdict:
     """Opens the clip as the training pipeline does, and decodes frame 0.
 
+    Opening reads every packet, so that a clip with odd time stamps is told from what is known.
+
     Args:
         path: The video file.
     """
@@ -56,14 +60,15 @@ def check_video(path: Path) -> Verdict:
         if not size:
             return Verdict(0, 'empty', '')
         results = _opener()(dict(filename=str(path)))
-        results['video_reader'].get_batch([0])
+        reader = results['video_reader']
+        reader.get_batch([0])
         with open(path, 'rb') as file:
             digest = hashlib.blake2b(file.read(HEAD), digest_size=16).hexdigest()
     except FileNotFoundError:
         return Verdict(0, 'missing', '')
     except Exception as error:
         return Verdict(0, f'undecodable: {_first_line(error).removeprefix(f"{path}: ")}', '')
-    return Verdict(results['total_frames'], '', f'{size}-{digest}')
+    return Verdict(len(reader), '', f'{size}-{digest}', reader.time_stamp_fault)
 
 
 def check_frames(path: Path) -> Verdict:
@@ -148,12 +153,12 @@ def _read_cache(path: Path) -> dict[str, tuple[list[int], Verdict]]:
     known = {}
     for line in path.read_bytes().splitlines() if path.exists() else ():
         try:
-            name, stamp, (frames, problem, digest) = json.loads(line)
+            name, stamp, (frames, problem, digest, remark) = json.loads(line)
         except (ValueError, TypeError, RecursionError):
             continue
-        good = type(frames) is int and frames > 0 and problem == '' and isinstance(digest, str)
-        if isinstance(name, str) and good and digest:
-            known[name] = stamp, Verdict(frames, problem, digest)
+        good = type(frames) is int and frames > 0 and problem == ''
+        if good and digest and all(isinstance(text, str) for text in (name, digest, remark)):
+            known[name] = stamp, Verdict(frames, problem, digest, remark)
     return known
 
 

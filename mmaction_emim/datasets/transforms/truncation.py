@@ -7,9 +7,11 @@ import io
 import os
 from typing import BinaryIO
 
+TS_PACKET = 188  # bytes
+
 
 def missing_bytes(source: str | os.PathLike | bytes) -> int:
-    """Bytes that a webm/mkv, mp4/mov or avi file lacks at least; 0 where whole or unknown.
+    """Bytes that a webm/mkv, mp4/mov, avi or ts file lacks at least; 0 where whole or unknown.
 
     Args:
         source: Path of a file, or its content.
@@ -20,13 +22,15 @@ def missing_bytes(source: str | os.PathLike | bytes) -> int:
     in_memory = isinstance(source, bytes)
     size = len(source) if in_memory else os.path.getsize(source)
     with io.BytesIO(source) if in_memory else open(source, 'rb') as file:
-        start = file.read(12)
+        start = file.read(TS_PACKET + 1)
         if start[:4] == b'\x1a\x45\xdf\xa3':
             end = _end_of_segment(file)
         elif start[:4] == b'RIFF':
             end = 8 + int.from_bytes(start[4:8], 'little')
         elif start[4:8] in (b'ftyp', b'moov', b'mdat', b'wide', b'free'):
             end = _end_of_boxes(file, size)
+        elif start[::TS_PACKET] == b'\x47\x47':
+            end = -(-size // TS_PACKET) * TS_PACKET
         else:
             return 0
     return max(end - size, 0)

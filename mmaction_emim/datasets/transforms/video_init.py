@@ -26,6 +26,8 @@ class CheckedVideoInit(BaseTransform):
         short_side: Frames whose short side has more pixels are scaled down to so many by the
             decoder (bicubic), which costs less than a ``Resize`` of what was decoded. Default
             None: never, since transforms before the crop would see other pixels.
+        strict: Damage that FFmpeg notices and would conceal is an error, too: see
+            :class:`mmaction_emim.datasets.reader.VideoReader`. Default False. ``'pyav'`` only.
         io_backend: MMEngine's name of where the files are. ``'disk'`` (default) opens them by
             their path, others read them into memory.
         **kwargs: Arguments of the backend's client.
@@ -40,6 +42,7 @@ class CheckedVideoInit(BaseTransform):
         self,
         reader: str = 'pyav',
         short_side: int | None = None,
+        strict: bool = False,
         io_backend: str = 'disk',
         **kwargs: Any,
     ) -> None:
@@ -50,10 +53,16 @@ class CheckedVideoInit(BaseTransform):
             raise ValueError(
                 f'{name}: short_side must be an integer of 2 or more or None, got {short_side!r}'
             )
+        if not isinstance(strict, bool) or strict and reader == 'decord':
+            raise ValueError(
+                f"{name}: strict must be False, or True with reader='pyav', got {strict!r} with "
+                f'{reader!r}'
+            )
         if reader == 'decord':
             import_decord()  # told now, not of every clip
         self.reader = reader
         self.short_side = short_side
+        self.strict = strict
         self.io_backend = io_backend
         self.kwargs = kwargs
         self._client = None
@@ -73,8 +82,10 @@ class CheckedVideoInit(BaseTransform):
             raise ValueError(f'{name}: the file is empty')
         if lacking := missing_bytes(source):
             raise ValueError(f'{name}: cut short, {lacking} bytes or more are missing')
-        opened = VideoReader if self.reader == 'pyav' else open_with_decord
-        reader = opened(source, self.short_side, name)
+        if self.reader == 'pyav':
+            reader = VideoReader(source, self.short_side, name, self.strict)
+        else:
+            reader = open_with_decord(source, self.short_side, name)
         if not len(reader):
             raise ValueError(f'{name}: the clip has no frames')
         results.update(video_reader=reader, total_frames=len(reader), avg_fps=reader.get_avg_fps())
@@ -83,7 +94,7 @@ class CheckedVideoInit(BaseTransform):
     def __repr__(self) -> str:
         return (
             f'{type(self).__name__}(reader={self.reader!r}, short_side={self.short_side}, '
-            f'io_backend={self.io_backend!r})'
+            f'strict={self.strict}, io_backend={self.io_backend!r})'
         )
 
 

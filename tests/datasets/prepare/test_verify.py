@@ -12,6 +12,9 @@ from mmaction_emim.datasets.prepare.verify import (
 )
 
 from ...official import FRAMES, clip, jpegs
+from ..numbered_clips import KINDS
+
+EQUAL = 'VP9, equal time stamps'
 
 
 def killer(path: Path) -> Verdict:
@@ -56,9 +59,11 @@ def test_decodes_again_only_what_changed_or_was_bad(tmp_path):
 @pytest.mark.parametrize(
     'line',
     [
-        b'["a", [STAMP], 5]', b'["a", [STAMP], []]', b'[[], [STAMP], [20, "", "x"]]', b'7',
-        b'["a", [STAMP], [20, "", 7]]', b'["a", [STAMP], [20, "", ""]]', b'\xff\xfe',
-        b'["a", [STAMP], ["20", "", "x"]]', b'["a", [STAMP], [-1, "", "x"]]',
+        b'["a", [STAMP], 5]', b'["a", [STAMP], []]', b'[[], [STAMP], [20, "", "x", ""]]', b'7',
+        b'["a", [STAMP], [20, "", 7, ""]]', b'["a", [STAMP], [20, "", "", ""]]', b'\xff\xfe',
+        b'["a", [STAMP], ["20", "", "x", ""]]', b'["a", [STAMP], [-1, "", "x", ""]]',
+        b'["a", [STAMP], [20, "", "x", 3]]',
+        b'["a", [STAMP], [20, "", "x"]]',  # written before time stamps were looked at
         b'[' * 100_000, b'1' * 10_000,
     ],
 )  # fmt: skip
@@ -69,9 +74,20 @@ def test_a_damaged_cache_costs_time_only(tmp_path, line):
     stamp = f'{stat.st_size}, {stat.st_mtime_ns}'.encode()
     cache.write_bytes(line.replace(b'STAMP', stamp) + b'\n')
     assert not _read_cache(cache)
-    good = b'["a", [STAMP], [20, "", "x"]]'.replace(b'STAMP', stamp)
+    good = b'["a", [STAMP], [20, "", "x", "y"]]'.replace(b'STAMP', stamp)
     cache.write_bytes(cache.read_bytes() + good)
-    assert verify(dict(a=path), check_video, cache, 1) == dict(a=Verdict(20, '', 'x'))
+    assert verify(dict(a=path), check_video, cache, 1) == dict(a=Verdict(20, '', 'x', 'y'))
+
+
+def test_time_stamps_are_looked_at(tmp_path):
+    paths = {kind: tmp_path / f'{i}.webm' for i, kind in enumerate(('VP9, webm', EQUAL))}
+    for kind, path in paths.items():
+        KINDS[kind].make(path)
+    remark = '26 of 40 frames with the time stamp of another'
+    for _ in range(2):  # the second time from the cache
+        verdicts = verify(paths, check_video, tmp_path / 'cache', workers=1)
+        assert [verdicts[kind].remark for kind in paths] == ['', remark]
+        assert not verdicts[EQUAL].problem
 
 
 def test_folders_of_frames(tmp_path):

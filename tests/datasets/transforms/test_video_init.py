@@ -67,6 +67,8 @@ def test_the_earlier_name_says_which_arguments_have_no_effect(caplog):
     'options, message',
     [
         (dict(reader='cv2'), "reader must be 'pyav' or 'decord', got 'cv2'"),
+        (dict(strict=1), "strict must be False, or True with reader='pyav', got 1 with 'pyav'"),
+        (dict(strict=True, reader='decord'), "got True with 'decord'"),
         (dict(short_side=0), 'short_side must be an integer of 2 or more or None, got 0'),
         (dict(short_side='256'), "short_side must be an integer of 2 or more or None, got '256'"),
     ],
@@ -132,6 +134,20 @@ def test_files_cut_short_are_refused(tmp_path, name):
         assert 0 < missing_bytes(path) == missing_bytes(path.read_bytes()) <= cut
         with pytest.raises(ValueError, match=rf'{name}: cut short, \d+ bytes or more are'):
             read(path)
+
+
+def test_transport_streams_cut_within_a_packet_are_refused(tmp_path):
+    path = tmp_path / 'a.ts'
+    write(path, 'mpeg2video')
+    whole = path.read_bytes()
+    assert missing_bytes(path) == 0 and len(whole) % 188 == 0
+    path.write_bytes(whole[:-100])
+    with pytest.raises(ValueError, match='a.ts: cut short, 100 bytes or more are missing'):
+        read(path)
+    path.write_bytes(whole[:188])
+    assert missing_bytes(path) == 0
+    path.write_bytes(b'Good morning')  # begins as a packet does
+    assert missing_bytes(path) == 0
 
 
 @pytest.mark.parametrize('content', [b'', b'\0' * 9, b'no video at all', bytes(range(256)) * 9])
