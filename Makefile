@@ -6,6 +6,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+# Two tests at a time, each on one thread; the tests of a file share what they set up.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 .PHONY: install install-test install-docs quickstart test test-slow test-study lint docs \
 	matrix lock gpu clean
@@ -35,13 +37,13 @@ quickstart: install
 	$(BIN)/python tools/quickstart.py
 
 test: install-test
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 test-slow: install-test
-	$(BIN)/python -m pytest -m slow
+	$(PYTEST) -m slow
 
 test-study: install-test
-	$(BIN)/python -m pytest -m '' projects/motion_study/tests
+	$(PYTEST) -m '' projects/motion_study/tests
 
 lint: install-test
 	$(BIN)/ruff check .

@@ -16,12 +16,18 @@ pytestmark = pytest.mark.skipif('needs' in (reason or ''), reason=f'the backend 
 
 
 @pytest.mark.parametrize(
-    'which', ['not slow', pytest.param('slow', marks=pytest.mark.slow)], ids=['', 'every size']
+    'file, which',
+    [
+        ('triton_cases.py', 'not slow'),
+        pytest.param('triton_cases.py', 'slow', marks=pytest.mark.slow),
+        pytest.param('test_autocast.py', '', marks=pytest.mark.slow),
+    ],
+    ids=['', 'every size', 'autocast'],
 )
-def test_triton_cases(run, which):
+def test_triton_cases(run, file, which):
     interpret = int(not torch.cuda.is_available())
-    files = ['tests/ops/triton_cases.py', 'tests/ops/test_autocast.py']
-    command = [sys.executable, '-m', 'pytest', '-q', '-m', which, '-k', 'triton', *files]
+    command = [sys.executable, '-m', 'pytest', '-q', '-m', which, '-k', 'triton']
+    command.append(f'tests/ops/{file}')
     done = run('env', f'TRITON_INTERPRET={interpret}', *command, python=False)
     assert done.returncode == 0 and ' passed' in done.stdout, done.stdout + done.stderr
 
@@ -29,7 +35,7 @@ def test_triton_cases(run, which):
 @pytest.mark.parametrize(
     'sizes',
     [
-        '--arch 90',
+        pytest.param('--arch 90', marks=pytest.mark.slow),
         '--arch 90 --d 24 --window 3 --part operator masked cost_volume',
         pytest.param(
             '--arch 80 120 --dtype float16 float32 --d 128 --window 11',

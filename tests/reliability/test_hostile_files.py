@@ -96,7 +96,9 @@ TOOLS = {
 
 
 @pytest.mark.parametrize('tool', TOOLS)
-@pytest.mark.parametrize('gadget', ['os.mkdir', 'STACK_GLOBAL'])
+@pytest.mark.parametrize(
+    'gadget', ['os.mkdir', pytest.param('STACK_GLOBAL', marks=pytest.mark.slow)]
+)
 def test_tools_refuse(call, motion_shapes, tool, gadget, ran, tmp_path):
     file = tmp_path / 'hostile.pth'
     form = 'zip' if gadget == 'os.mkdir' else 'pickle'

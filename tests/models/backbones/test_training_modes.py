@@ -67,6 +67,7 @@ def test_stages_are_checked(stages):
         EMIMUniFormer('tiny', with_cp=stages)
 
 
+@pytest.mark.slow
 def test_compiles_without_a_graph_break(backbone, clip):
     compiled = torch.compile(backbone, backend='aot_eager', fullgraph=True)
     with torch.no_grad():
