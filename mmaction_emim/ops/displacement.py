@@ -1,6 +1,7 @@
 """Where the affinity says that each patch goes: the expected offset under its softmax.
 
-Source: ours; that the affinity is a cost volume is EMIM's, arXiv 2510.18705.
+Source: ours; that the affinity is a cost volume is EMIM's, arXiv 2510.18705. The confidence is the
+dual softmax by which matching methods judge a match (Sun et al., LoFTR, arXiv 2104.00680).
 """
 
 from typing import NamedTuple
@@ -18,8 +19,11 @@ class MotionField(NamedTuple):
 
     Attributes:
         displacement: (..., H, W, 2), x to the right and y down, in tokens of the layer's grid.
-        confidence: (..., H, W), from 0 to 1: the share of the softmax at offsets less than 1.5
-            tokens from the displacement. Two rivals far apart, whose mean is neither, give 0.
+        confidence: (..., H, W), from 0 to 1: how much a token and the keys less than 1.5 tokens
+            from where it goes choose each other. It is the sum, over these keys, of the share of
+            the token's softmax that a key has, times the share that the token has of the key's
+            softmax over all tokens whose window it is in. A key that many tokens look at, and two
+            rivals far apart, whose mean is neither, give little.
     """
 
     displacement: Tensor
@@ -53,10 +57,27 @@ def motion_field(affinity: Tensor, window: int, head: int | None = None) -> Moti
     affinity = affinity.to(torch.promote_types(affinity.dtype, torch.float32))
     if head is not None:
         affinity = affinity.narrow(-4, head, 1)
-    outside = ~inside_frame(H, W, window, affinity.device)
-    weight = affinity.masked_fill(outside, float('-inf')).softmax(-1).mean(-4)  # (..., H, W, w*w)
+    inside = inside_frame(H, W, window, affinity.device).flatten(0, 1)  # (H*W, w*w)
+    logits = affinity.flatten(-3, -2).masked_fill(~inside, float('-inf'))
+    weight = logits.softmax(-1)  # (..., heads, H*W, w*w)
+    agreement = weight * _chosen_by_key(logits, inside, H, W, window)
+    weight, agreement = weight.mean(-3), agreement.mean(-3)
+
     side = torch.arange(window, device=weight.device, dtype=weight.dtype) - window // 2
     offsets = torch.cartesian_prod(side, side).flip(-1)  # (w*w, 2), x and y
     displacement = weight @ offsets
     distance = torch.linalg.vector_norm(displacement.unsqueeze(-2) - offsets, dim=-1)
-    return MotionField(displacement, (weight * (distance < NEAR)).sum(-1))
+    confidence = (agreement * (distance < NEAR)).sum(-1)
+    return MotionField(displacement.unflatten(-2, (H, W)), confidence.unflatten(-1, (H, W)))
+
+
+def _chosen_by_key(logits: Tensor, inside: Tensor, H: int, W: int, window: int) -> Tensor:
+    """Each query's share in the softmax of each key over the queries whose window it is in."""
+    offset = torch.arange(window, device=logits.device) - window // 2
+    row = (torch.arange(H, device=logits.device)[:, None] + offset).clamp(0, H - 1)
+    column = (torch.arange(W, device=logits.device)[:, None] + offset).clamp(0, W - 1)
+    key = (row[:, None, :, None] * W + column[None, :, None, :]).flatten(2).flatten(0, 1)
+    query = key.flip(-1)  # the one that sees a place at an offset is at the opposite offset from it
+    seen = logits.gather(-2, query.expand_as(logits))
+    total = seen.masked_fill(~inside.flip(-1), float('-inf')).logsumexp(-1)  # (..., keys)
+    return (logits - total[..., key]).exp()

@@ -6,24 +6,30 @@ from mmaction_emim.ops import cost_volume, motion_field
 
 
 def by_the_formulas(affinity, window, head):
-    """Displacement and confidence of one token at a time, in numpy."""
+    """Displacement and confidence, token by token and head by head, in numpy."""
     heads, H, W, _ = affinity.shape
     r = window // 2
+    chosen = range(heads) if head is None else [head]
+    places = list(np.ndindex(H, W))
+
+    def score(h, query, key):
+        """exp of the affinity; 0 where the key is not in the query's window."""
+        a, b = key[0] - query[0] + r, key[1] - query[1] + r
+        near = 0 <= a < window and 0 <= b < window
+        return np.exp(affinity[(h, *query, a * window + b)]) if near else 0.0
+
     displacement, confidence = np.zeros((H, W, 2)), np.zeros((H, W))
-    for y, x in np.ndindex(H, W):
-        offsets = [
-            (a, b)
-            for a, b in np.ndindex(window, window)
-            if 0 <= y + a - r < H and 0 <= x + b - r < W
-        ]
-        share = np.zeros(len(offsets))
-        for h in range(heads) if head is None else [head]:
-            e = np.exp([affinity[h, y, x, a * window + b] for a, b in offsets])
-            share += e / e.sum() / (heads if head is None else 1)
-        where = np.array([(b - r, a - r) for a, b in offsets])
-        displacement[y, x] = share @ where
-        distance = np.linalg.norm(where - displacement[y, x], axis=1)
-        confidence[y, x] = share[distance < 1.5].sum()
+    for query in places:
+        share, agreement = np.zeros(len(places)), np.zeros(len(places))
+        for h in chosen:
+            of_query = np.array([score(h, query, key) for key in places])
+            of_keys = np.array([sum(score(h, other, key) for other in places) for key in places])
+            share += of_query / of_query.sum() / len(chosen)
+            agreement += of_query / of_query.sum() * of_query / of_keys / len(chosen)
+        where = np.array([(x - query[1], y - query[0]) for y, x in places])
+        displacement[query] = share @ where
+        distance = np.linalg.norm(where - displacement[query], axis=1)
+        confidence[query] = agreement[distance < 1.5].sum()
     return displacement, confidence
 
 
@@ -58,10 +64,19 @@ def test_confidence_of_no_and_of_two_answers():
     affinity = torch.zeros(1, 9, 9, 49)
     displacement, confidence = motion_field(affinity, 7)
     assert displacement[4, 4].abs().max() < 1e-6
-    assert confidence[4, 4].item() == pytest.approx(9 / 49)
+    assert confidence[4, 4].item() == pytest.approx(9 / 49 / 49)
     affinity[..., 21] = affinity[..., 27] = 50  # three to the left, three to the right
     displacement, confidence = motion_field(affinity, 7)
     assert displacement[4, 4].abs().max() < 1e-6 and confidence[4, 4] < 1e-6
+
+
+def test_a_key_that_all_look_at_is_no_place_that_all_go_to():
+    affinity = torch.zeros(1, 9, 9, 7, 7)
+    for y, x in [(3, 3), (3, 5), (5, 4), (4, 4)]:
+        affinity[0, y, x, 4 - y + 3, 4 - x + 3] = 50  # they look at the token in the middle
+    displacement, confidence = motion_field(affinity.flatten(-2), 7)
+    assert displacement[3, 5].tolist() == pytest.approx([-1, 1])
+    assert confidence[3, 5].item() == pytest.approx(1 / 4)
 
 
 def test_half_precision_gives_float32_and_gradients_flow():
