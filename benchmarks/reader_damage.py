@@ -13,6 +13,7 @@ import argparse
 import os
 import random
 import sys
+import traceback
 from collections import Counter
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -51,6 +52,8 @@ def survive(inits: list[CheckedVideoInit], path: Path, damaged: list[bytes], who
             try:
                 read_all(inits, path, damaged, whole, log)
                 status = 0
+            except BaseException:
+                traceback.print_exc()
             finally:
                 os._exit(status)
         status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])

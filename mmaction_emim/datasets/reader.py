@@ -82,6 +82,10 @@ class VideoReader:
             if isinstance(error, OSError):
                 raise
             raise ValueError(f'{self.name}: cannot be read: {error.strerror}') from error
+        except IndexError as error:  # PyAV looks for a stream that it does not know
+            raise ValueError(
+                f'{self.name}: cannot be read: a stream begins in its midst'
+            ) from error
 
     def __len__(self) -> int:
         return self._length

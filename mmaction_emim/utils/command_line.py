@@ -2,6 +2,7 @@
 
 import importlib.util
 import inspect
+import io
 import logging
 import os
 import re
@@ -19,6 +20,7 @@ from mmengine.logging import MMLogger
 from mmengine.runner import Runner
 
 from .config_variables import complete_overrides
+from .files import read_text
 
 # What gloo and nccl say to the processes that are left, or wait.
 PEER_GONE = re.compile(
@@ -115,6 +117,26 @@ def explain(error: BaseException) -> str:
     if missing:
         names = [name for registry in _registries() for name in registry.module_dict]
         sentence = f'{missing[1]!r} is not a registered {missing[3]}{_closest(missing[1], names)}'
+    return _with_its_file(sentence, error)
+
+
+def _with_its_file(sentence: str, error: BaseException) -> str:
+    """Name the file that was being written, or the config that was being read, if none is named."""
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)][::-1]
+    if isinstance(error, OSError) and not error.filename:
+        for value in (value for frame in frames for value in frame.f_locals.values()):
+            if isinstance(value, io.IOBase) and isinstance(getattr(value, 'name', None), str):
+                return f'{sentence}: {value.name}'  # as of a full disk, when it is flushed
+    for frame in frames:
+        file = frame.f_locals.get('filename')
+        reads = frame.f_code.co_name in ('_file2dict', '_is_lazy_import')  # functions of MMEngine
+        if reads and file and str(file) not in sentence:
+            if isinstance(error, UnicodeDecodeError):
+                try:
+                    read_text(Path(file))
+                except ValueError as with_line:
+                    return str(with_line)
+            return f'{file}: {sentence}'
     return sentence
 
 

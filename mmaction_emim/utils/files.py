@@ -24,8 +24,17 @@ def read_text(path: Path, error: type[ValueError] = ValueError) -> str:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file so that it is never half there."""
+    """Write a file so that it is never half there.
+
+    Raises:
+        ValueError: The text holds what is not Unicode, as names of files may.
+    """
+    try:
+        data = text.encode('utf-8')
+    except UnicodeEncodeError as cause:
+        line = text[text.rfind('\n', 0, cause.start) + 1 :].split('\n')[0]
+        raise ValueError(f'{path}: cannot be written as UTF-8 text: {line!a}') from None
     path.parent.mkdir(parents=True, exist_ok=True)
     partial_path = path.with_name(path.name + '.part')
-    partial_path.write_text(text, encoding='utf-8')
+    partial_path.write_bytes(data)
     os.replace(partial_path, path)

@@ -324,3 +324,15 @@ def test_strict_refuses_a_stream_of_which_a_packet_is_lost(tmp_path):
     assert shown(VideoReader(path).get_batch([3])[0]) == 3
     with pytest.raises(ValueError, match=r'clip.ts: packet \d+ is damaged'):
         VideoReader(path, strict=True)
+
+
+def test_a_stream_that_begins_late_is_one_sentence(tmp_path):
+    """As a flipped bit makes in a transport stream; found by fuzzing."""
+    path = make('MPEG-2, ts', tmp_path)
+    data = bytearray(path.read_bytes())
+    starts = range(0, len(data), 188)
+    last = [at for at in starts if data[at + 1 : at + 3] == b'\x41\x00'][-1]
+    data[last + 2] ^= 0x40  # another packet identifier
+    path.write_bytes(data)
+    with pytest.raises(ValueError, match='clip.ts: cannot be read: a stream begins in its midst'):
+        VideoReader(path)

@@ -7,6 +7,7 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.logging import MMLogger
+from mmengine.visualization import LocalVisBackend
 from torch.utils.data import DataLoader, Dataset
 
 from mmaction_emim.utils.command_line import check_overrides, explain, run
@@ -158,3 +159,35 @@ def test_of_several_processes_it_is_which_ends_and_why(said, sentence, monkeypat
         run(fails)
     last = capsys.readouterr().err.splitlines()[-1]
     assert last == f'error: process 1 of 4, on {socket.gethostname()}: {sentence} ({said})'
+
+
+@pytest.mark.skipif(not Path('/dev/full').exists(), reason='needs a device that is full')
+def test_a_full_disk_is_said_with_the_file(tmp_path):
+    """The error comes when the file is closed, without its name."""
+    path = tmp_path / 'scalars.json'
+    path.symlink_to('/dev/full')
+    with pytest.raises(OSError) as caught:
+        LocalVisBackend(save_dir=str(tmp_path)).add_scalar('loss', 1.0)
+    assert explain(caught.value) == f'[Errno 28] No space left on device: {path}'
+
+
+@pytest.mark.parametrize('based', [False, True])
+@pytest.mark.parametrize(
+    'name, content, sentence',
+    [
+        ('a.py', b'x = 1\n# \xe9\n', ':2: expected UTF-8 text: invalid continuation byte'),
+        ('a.py', b'x = 1\0', ': source code string cannot contain null bytes'),
+        ('a.py', b'x = (', ": '(' was never closed"),
+        ('a.json', b'{"a": ', ': Expecting value: line 1 column 7'),
+        ('a.yaml', b'a: [', ': while parsing a flow node'),
+        ('a.py', b'x = 1 / 0', ': division by zero'),
+    ],
+)
+def test_a_config_that_cannot_be_read_is_named(tmp_path, name, content, sentence, based):
+    path = tmp_path / name
+    path.write_bytes(content)
+    if based:
+        (tmp_path / 'derived.py').write_text(f'_base_ = {name!r}')
+    with pytest.raises(Exception) as caught:  # noqa: B017  of any class
+        Config.fromfile(tmp_path / 'derived.py' if based else path)
+    assert explain(caught.value).startswith(f'{path}{sentence}')

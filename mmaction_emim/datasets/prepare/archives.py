@@ -93,7 +93,7 @@ def unpack(parts: Sequence[Path], out: Path, suffixes: Collection[str], depth: i
     done = out / DONE
     packed = sum(path.stat().st_size for path in parts)
     mark = ' '.join(f'{path.name}:{path.stat().st_size}' for path in parts)
-    if done.exists() and mark in done.read_text().splitlines():
+    if done.exists() and mark in done.read_text(errors='replace').splitlines():
         return
     out.mkdir(parents=True, exist_ok=True)
     with Progress(console=Console(stderr=True)) as progress:

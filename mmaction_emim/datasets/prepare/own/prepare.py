@@ -97,7 +97,7 @@ def prepare_own(
         held_out,
     )
     path = out / f'{out.resolve().name}.py'
-    if path.exists() and path.read_text(encoding='utf-8') != text:
+    if path.exists() and path.read_bytes() != text.encode():
         yield f'{path} is yours and stays as it is'
         path = path.with_suffix('.new.py')
     write_text(path, text)
