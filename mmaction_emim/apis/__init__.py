@@ -3,6 +3,7 @@
 from .clips import find_clips
 from .complexity import complexity, cost, without_motion
 from .export import export, exportable, load_exported
+from .export_metadata import describe_export, exported_metadata
 from .inferencer import MotionInferencer
 from .prediction import Prediction
 from .recognizer import init_recognizer
@@ -15,8 +16,10 @@ __all__ = [
     'StreamWindow',
     'complexity',
     'cost',
+    'describe_export',
     'export',
     'exportable',
+    'exported_metadata',
     'find_clips',
     'init_recognizer',
     'load_exported',

@@ -1,7 +1,9 @@
 """A recognizer as one graph, for ``torch.export`` and ONNX."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 from mmaction.registry import MODELS
@@ -13,6 +15,8 @@ from torch import Tensor, nn
 from mmaction_emim.models.motion import EMIMAttention
 
 from .complexity import without_downloads
+from .export_metadata import FILE
+from .recognizer import dataset_meta
 
 OPSET = 18
 
@@ -22,6 +26,9 @@ class Scores(nn.Module):
 
     Args:
         model: A recognizer on (N, 3, T, H, W) clips with ``ActionDataPreprocessor``.
+
+    Attributes:
+        dataset_meta: What its checkpoint says of the data that it was trained on.
     """
 
     def __init__(self, model: nn.Module) -> None:
@@ -32,6 +39,7 @@ class Scores(nn.Module):
         shape = (1, 3, 1, 1, 1)
         self.register_buffer('mean', normalize.mean.view(shape).clone())
         self.register_buffer('std', normalize.std.view(shape).clone())
+        self.dataset_meta: dict[str, Any] = {}
 
     def forward(self, clip: Tensor) -> Tensor:
         """(N, 3, T, H, W), float32, RGB -> (N, classes)."""
@@ -55,21 +63,32 @@ def exportable(cfg: Config, checkpoint: str | None = None) -> Scores:
         raise ValueError(f'export: model.type must be Recognizer3D, got {cfg.model.type!r}')
     init_default_scope('mmaction')
     model = MODELS.build(without_downloads(cfg.model))
+    loaded = {}
     if checkpoint:
-        load_checkpoint(model, checkpoint, map_location='cpu', strict=True)
+        loaded = load_checkpoint(model, str(checkpoint), map_location='cpu', strict=True)
     for module in model.modules():
         if isinstance(module, EMIMAttention):
             module.backend = 'reference'  # the others are operators of their own
-    return Scores(model).eval()
+    scores = Scores(model).eval()
+    scores.dataset_meta = dataset_meta(loaded)
+    return scores
 
 
-def export(model: Scores, shape: tuple[int, int, int], path: Path) -> None:
+def export(
+    model: Scores,
+    shape: tuple[int, int, int],
+    path: Path,
+    metadata: dict[str, Any] | None = None,
+) -> None:
     """Write ``.pt2`` (``torch.export``) or ``.onnx``; the batch may have any size.
 
     Args:
         model: From :func:`exportable`.
         shape: (T, H, W) of the clips.
         path: Its suffix says which.
+        metadata: What the file says of itself, from :func:`.describe_export`, which
+            :func:`.exported_metadata` reads. In ONNX each value is JSON in ``metadata_props``, in
+            ``.pt2`` all are one extra file, ``mmaction_emim.json``. Default None: it says nothing.
 
     Raises:
         ValueError: Another suffix.
@@ -79,19 +98,21 @@ def export(model: Scores, shape: tuple[int, int, int], path: Path) -> None:
     batch = torch.export.Dim('batch', min=1, max=1024)
     if path.suffix == '.pt2':
         program = torch.export.export(model, (clip,), dynamic_shapes={'clip': {0: batch}})
-        torch.export.save(program, path)
+        files = {FILE: json.dumps(metadata)} if metadata else {}
+        torch.export.save(program, path, extra_files=files)
     elif path.suffix == '.onnx':
-        torch.onnx.export(
+        program = torch.onnx.export(
             model,
             (clip,),
-            path,
             input_names=['clip'],
             output_names=['scores'],
             dynamic_shapes={'clip': {0: batch}},
             opset_version=OPSET,
             dynamo=True,
-            external_data=False,
         )
+        for key, value in (metadata or {}).items():
+            program.model.metadata_props[key] = json.dumps(value)
+        program.save(path, external_data=False)
     else:
         raise ValueError(f'{path}: the suffix must be .pt2 or .onnx')
 

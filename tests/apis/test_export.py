@@ -5,7 +5,7 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from torch import nn
 
-from mmaction_emim.apis import export, exportable, load_exported
+from mmaction_emim.apis import export, exportable, exported_metadata, load_exported
 
 SHAPE = 4, 24, 20  # T, H, W
 CLIPS = torch.rand(3, 3, *SHAPE, generator=torch.Generator().manual_seed(0)) * 255
@@ -52,14 +52,18 @@ def test_tool(run, call, trained, tmp_path):
     cfg.dump(tmp_path / 'cfg.py')
     shape = ['--shape', *map(str, SHAPE)]
     out = tmp_path / 'model.pt2'
+    (tmp_path / 'labels.txt').write_text('\n'.join('abcdefghijkl'))
     arguments = ['tools/deployment/export.py', str(tmp_path / 'cfg.py'), checkpoint]
+    shape += ['--labels', str(tmp_path / 'labels.txt')]
     done = run(*arguments, str(out), *shape)
     assert done.returncode == 0, done.stderr
-    assert 'differs from PyTorch by' in done.stdout and out.exists()
+    assert 'differs from PyTorch by' in done.stdout
+    about = exported_metadata(out)
+    assert about['input']['shape'] == [*SHAPE] and about['labels'] == [*'abcdefghijkl']
     done = call(*arguments, str(tmp_path / 'model.txt'), *shape)
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].endswith('the suffix must be .pt2 or .onnx')
-    assert {path.name for path in tmp_path.iterdir()} == {'cfg.py', 'model.pt2'}
+    assert {path.name for path in tmp_path.iterdir()} == {'cfg.py', 'labels.txt', 'model.pt2'}
 
 
 def test_other_recognizers_are_refused(root):

@@ -4,6 +4,7 @@
 
 The graph takes float32 clips (N, 3, T, H, W), RGB, 0 to 255, of any N; T, H and W are the config's
 test view unless --shape says otherwise. What it returns is compared with PyTorch before it is kept.
+The file says how clips are sampled, resized and cropped, how views are averaged, and the classes.
 """
 
 import mmaction_emim  # noqa: F401  closes upstream's gaps before anything of it is imported
@@ -13,11 +14,12 @@ import argparse
 from pathlib import Path
 
 import torch
-from mmengine.config import Config
 
-from mmaction_emim.apis import export, exportable, load_exported
+from mmaction_emim.apis import describe_export, export, exportable, load_exported
+from mmaction_emim.apis.labels import class_names
 from mmaction_emim.evaluation.protocol import input_shape
 from mmaction_emim.utils.command_line import run
+from mmaction_emim.utils.config_names import read_config
 
 TOLERANCE = 1e-4
 
@@ -29,15 +31,17 @@ def main() -> None:
     parser.add_argument('config')
     parser.add_argument('checkpoint')
     parser.add_argument('out', type=Path, help='.pt2 or .onnx')
+    parser.add_argument('--labels', type=Path, help='class names; default: found by itself')
     parser.add_argument('--shape', type=int, nargs=3, metavar=('T', 'H', 'W'))
     args = parser.parse_args()
 
-    cfg = Config.fromfile(args.config)
+    cfg = read_config(args.config)
     T, H, W = args.shape or input_shape(cfg)
     model = exportable(cfg, args.checkpoint)
+    labels = class_names(cfg, cfg.model.cls_head.num_classes, args.labels, model.dataset_meta)
     draft = args.out.with_name(f'draft_{args.out.name}')
     try:
-        export(model, (T, H, W), draft)
+        export(model, (T, H, W), draft, describe_export(cfg, (T, H, W), labels))
         clip = torch.rand(3, 3, T, H, W) * 255
         with torch.no_grad():
             expected = model(clip)
