@@ -32,6 +32,7 @@ include_patterns = [
     '*.md',
     'docs/**',
     'configs/*/README.md',
+    'demo/README.md',
     'projects/*/README.md',
     'tools/data/*/README.md',
 ]

@@ -34,7 +34,7 @@ def describe_export(
     """
     steps = [_plain(step) for step in test_pipeline(cfg)]
     normalization = cfg.model.data_preprocessor
-    return dict(
+    about = dict(
         version=mmaction_emim.__version__,
         torch=torch.__version__,
         config=Path(cfg.filename).name if cfg.filename else None,
@@ -56,6 +56,7 @@ def describe_export(
         labels=labels and list(labels),
         pipeline=steps,
     )
+    return json.loads(json.dumps(about))  # lists where configs have tuples
 
 
 def exported_metadata(path: Path) -> dict[str, Any]:

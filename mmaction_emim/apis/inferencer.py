@@ -31,6 +31,7 @@ from mmaction_emim.utils.config_names import read_config
 from .clips import SECONDS, Clip, find_clips
 from .complexity import without_downloads
 from .labels import class_names
+from .pictures import write_sheet, write_video
 from .prediction import Guess, Prediction, write_csv, write_json
 from .recognizer import init_recognizer
 
@@ -101,7 +102,8 @@ class MotionInferencer(ActionRecogInferencer):
                 (T, H, W, 3) uint8 RGB, bytes, the number of a camera, an address, or a list.
             batch_size: Clips a forward pass. Default 1.
             top_k: How many classes each answer names. Default 5.
-            out: Files to write: ``.json``, ``.csv``.
+            out: Files to write: ``.json`` and ``.csv``; ``.png``, frames, motion field and bars of
+                up to 12 clips; ``.mp4`` and ``.gif``, one clip beside its bars.
             seconds: How long cameras and network streams are recorded. Default 4.
 
         Raises:
@@ -345,12 +347,22 @@ def _kind(step: dict) -> str:
     return getattr(step['type'], '__name__', step['type'])
 
 
-def _json(inferencer: MotionInferencer, clips: list[Clip], done: list[Prediction], path: Path):
+def _write_json(
+    inferencer: MotionInferencer, clips: list[Clip], done: list[Prediction], path: Path
+) -> None:
     write_json(done, path, inferencer.about())
 
 
-def _csv(inferencer: MotionInferencer, clips: list[Clip], done: list[Prediction], path: Path):
+def _write_csv(
+    inferencer: MotionInferencer, clips: list[Clip], done: list[Prediction], path: Path
+) -> None:
     write_csv(done, path)
 
 
-WRITERS = {'.json': _json, '.csv': _csv}
+WRITERS = {
+    '.json': _write_json,
+    '.csv': _write_csv,
+    '.png': write_sheet,
+    '.mp4': write_video,
+    '.gif': write_video,
+}

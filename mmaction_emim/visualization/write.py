@@ -1,7 +1,7 @@
 """Pictures to PNG, GIF and MP4 files."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable
 from fractions import Fraction
 from pathlib import Path
 
@@ -22,7 +22,7 @@ def check_suffix(path: Path) -> None:
         raise ValueError(f'{path}: the suffix must be one of {", ".join(SUFFIXES)}')
 
 
-def write_pictures(pictures: Sequence[np.ndarray], path: Path, fps: float = 4.0) -> None:
+def write_pictures(pictures: Iterable[np.ndarray], path: Path, fps: float = 4.0) -> None:
     """Write pictures so that no half file is ever there.
 
     Args:
@@ -37,7 +37,7 @@ def write_pictures(pictures: Sequence[np.ndarray], path: Path, fps: float = 4.0)
     path = Path(path)
     check_suffix(path)
     suffix = path.suffix.lower()
-    if suffix == '.png' and len(pictures) != 1:
+    if suffix == '.png' and len(pictures := list(pictures)) != 1:
         raise ValueError(f'{path}: a PNG holds one picture, got {len(pictures)}')
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f'{path.stem}.part{suffix}')
@@ -45,22 +45,24 @@ def write_pictures(pictures: Sequence[np.ndarray], path: Path, fps: float = 4.0)
     os.replace(partial, path)
 
 
-def _png(pictures: Sequence[np.ndarray], path: Path, fps: float) -> None:
+def _png(pictures: Iterable[np.ndarray], path: Path, fps: float) -> None:
     Image.fromarray(pictures[0]).save(path, optimize=True)
 
 
-def _gif(pictures: Sequence[np.ndarray], path: Path, fps: float) -> None:
-    first, *rest = map(Image.fromarray, pictures)
-    first.save(path, save_all=True, append_images=rest, duration=round(1000 / fps), loop=0)
+def _gif(pictures: Iterable[np.ndarray], path: Path, fps: float) -> None:
+    images = map(Image.fromarray, pictures)
+    duration = round(1000 / fps)
+    next(images).save(path, save_all=True, append_images=images, duration=duration, loop=0)
 
 
-def _mp4(pictures: Sequence[np.ndarray], path: Path, fps: float) -> None:
-    height, width = (side - side % 2 for side in pictures[0].shape[:2])  # yuv420p is of even sides
+def _mp4(pictures: Iterable[np.ndarray], path: Path, fps: float) -> None:
     with av.open(str(path), 'w') as container:
         stream = container.add_stream('libx264', rate=Fraction(fps).limit_denominator(1000))
-        stream.width, stream.height, stream.pix_fmt = width, height, 'yuv420p'
-        stream.options = {'crf': '18'}
-        for picture in pictures:
+        stream.pix_fmt, stream.options = 'yuv420p', {'crf': '18'}
+        for number, picture in enumerate(pictures):
+            height, width = (side - side % 2 for side in picture.shape[:2])  # as yuv420p needs it
+            if not number:
+                stream.width, stream.height = width, height
             cut = np.ascontiguousarray(picture[:height, :width])
             container.mux(stream.encode(av.VideoFrame.from_ndarray(cut, format='rgb24')))
         container.mux(stream.encode())

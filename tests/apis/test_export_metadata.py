@@ -12,7 +12,7 @@ from mmaction_emim.apis.export_metadata import FILE
 def test_of_a_recipe(root):
     cfg = Config.fromfile(root / 'configs' / 'emim_sthv2.py')
     about = describe_export(cfg, (16, 224, 224), ['a'] * 174)
-    assert json.loads(json.dumps(about)) == about
+    assert json.loads(json.dumps(about)) == about  # plain
     assert about['version'] == __version__ and about['config'] == 'emim_sthv2.py'
     assert about['input'] == dict(
         name='clip',
@@ -36,7 +36,7 @@ def test_of_a_recipe(root):
         (dict(scale=(-1, 256)), dict(short_side=256)),
         (dict(scale=(320, 240), keep_ratio=False), dict(size=[240, 320])),
         (dict(scale=0.5), dict(type='Resize', scale=0.5)),
-        (dict(scale=(340, 256)), dict(type='Resize', scale=(340, 256))),
+        (dict(scale=(340, 256)), dict(type='Resize', scale=[340, 256])),
     ],
 )
 def test_sizes(root, step, resize):
