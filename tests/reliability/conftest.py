@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from .drills import Drills, Server
+from .drills import Drills
+from .jobs import Server
 
 
 @pytest.fixture(scope='session')

@@ -10,7 +10,7 @@ import pytest
 
 from mmaction_emim.engine.resume import damage
 
-from .drills import VARIANTS, differences
+from .jobs import VARIANTS, differences
 
 pytestmark = pytest.mark.slow
 

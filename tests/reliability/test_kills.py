@@ -1,4 +1,4 @@
-"""Trainings that are killed and resumed; tests/reliability/drills.py --kills 50 does many more."""
+"""Trainings that are killed and resumed; `python -m tests.reliability.drills` does many more."""
 
 import json
 import re
@@ -6,7 +6,8 @@ import socket
 
 import pytest
 
-from .drills import MOMENTS, VARIANTS, Variant, after, session
+from .drills import MOMENTS, after
+from .jobs import VARIANTS, Variant, session
 
 pytestmark = pytest.mark.slow
 

@@ -1,95 +1,12 @@
 """Jobs of tools/dist_train.sh of which a process, the launcher or a node is killed."""
 
-import os
-import signal
-import subprocess
-import sys
-import time
-from contextlib import suppress
-from pathlib import Path
-from uuid import uuid4
-
 import pytest
 
-from .drills import EPOCHS, ROOT, Variant, differences, free_port, state
+from .jobs import EPOCHS, Launched, Variant, differences, free_port, state
 
 pytestmark = pytest.mark.slow
 
-TWO = Variant('two', processes=2)
-SECONDS = 240
-
-
-class Launched:
-    """``dist_train.sh`` of one node, and all processes that come of it."""
-
-    def __init__(
-        self, config: Path, work: Path, processes: int, *more: str, **environ: str
-    ) -> None:
-        self.work, self.log = (
-            work,
-            work.with_name(f'{work.name}_{len(os.listdir(work.parent))}.log'),
-        )
-        self.mark = f'DRILL={uuid4()}'
-        name, value = self.mark.split('=')
-        environ = {
-            **os.environ,
-            'PATH': f'{Path(sys.executable).parent}:/usr/bin:/bin',
-            'PYTHONPATH': str(ROOT),
-            'OMP_NUM_THREADS': '1',
-            'PORT': free_port(),
-            name: value,
-            **environ,
-        }
-        tool = str(ROOT / 'tools' / 'dist_train.sh')
-        argv = [tool, config, str(processes), '--work-dir', work, '--seed', '3', *more]
-        with open(self.log, 'w') as log:
-            self.process = subprocess.Popen(
-                argv, stdout=log, stderr=log, env=environ, cwd=ROOT, start_new_session=True
-            )
-
-    def pids(self) -> list[int]:
-        """All that run, by the variable that they inherit."""
-        found = []
-        for folder in Path('/proc').glob('[0-9]*'):
-            with suppress(OSError):
-                if self.mark.encode() in (folder / 'environ').read_bytes():
-                    found.append(int(folder.name))
-        return found
-
-    def rank(self, rank: int) -> int:
-        """The process of that rank; workers have its session."""
-        for pid in self.pids():
-            with suppress(OSError):
-                environ = Path(f'/proc/{pid}/environ').read_bytes().split(b'\0')
-                if f'RANK={rank}'.encode() in environ and os.getsid(pid) == pid:
-                    return pid
-        raise LookupError(f'no rank {rank}: {self.log.read_text()[-2000:]}')
-
-    def until(self, path: Path) -> None:
-        deadline = time.monotonic() + SECONDS
-        while not path.exists():
-            assert self.process.poll() is None and time.monotonic() < deadline, self.text()
-            time.sleep(0.05)
-
-    def text(self) -> str:
-        return self.log.read_text()
-
-    def wait(self, seconds: float = SECONDS) -> int:
-        return self.process.wait(seconds)
-
-    def kill(self, *pids: int) -> None:
-        for pid in pids or self.pids():
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-
-    def gone(self, seconds: float) -> bool:
-        deadline = time.monotonic() + seconds
-        while left := [pid for pid in self.pids() if pid != self.process.pid]:
-            if time.monotonic() > deadline:
-                self.kill(*left)
-                return False
-            time.sleep(0.1)
-        return True
+TWO = Variant('two processes', processes=2)
 
 
 @pytest.fixture

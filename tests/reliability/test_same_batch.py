@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from .drills import Variant
+from .jobs import Variant
 from .test_kills import scores
 
 pytestmark = pytest.mark.slow
