@@ -12,7 +12,13 @@ from typing import Any
 
 import torch
 from mmengine.config import Config
-from mmengine.dist import broadcast_object_list, get_world_size, init_dist, is_main_process
+from mmengine.dist import (
+    barrier,
+    broadcast_object_list,
+    get_world_size,
+    init_dist,
+    is_main_process,
+)
 from mmengine.utils.dl_utils import set_multi_processing
 
 from .resume import choose_checkpoint, stamps
@@ -51,6 +57,9 @@ def training_job(cfg: Config) -> Iterator[list[str]]:
 
         cfg.load_from, cfg.resume, passed = _by_the_first(choose)
         yield passed
+    if cfg.get('launcher', 'none') != 'none':
+        barrier()  # the first process may hold what connects them
+        torch.distributed.destroy_process_group()
 
 
 def connect(cfg: Config) -> None:

@@ -15,7 +15,10 @@ from uuid import uuid4
 
 import torch
 
-import mmaction_emim  # noqa: F401  MMEngine's checkpoints load
+import mmaction_emim  # noqa: F401
+
+# isort: split
+import mmengine.logging  # noqa: F401  what MMEngine's checkpoints hold is then known to be safe
 
 ROOT = Path(__file__).resolve().parents[2]
 TRAIN = str(ROOT / 'tools' / 'train.py')

@@ -1,5 +1,8 @@
 """Jobs of tools/dist_train.sh of which a process, the launcher or a node is killed."""
 
+import os
+import signal
+
 import pytest
 
 from .jobs import EPOCHS, Launched, Variant, differences, free_port, state
@@ -54,6 +57,15 @@ def test_a_process_that_dies_is_named(launch, tmp_path):
     job.kill(job.rank(1))
     assert job.wait(60) == 1
     assert 'rank      : 1 (local_rank: 1)' in job.text() and 'exitcode  : -9' in job.text()
+
+
+def test_a_process_that_hangs(launch, tmp_path):
+    job = launch('--cfg-options', 'env_cfg.dist_cfg.timeout=30')
+    job.until(tmp_path / 'work' / 'epoch_1.pth')
+    os.kill(job.rank(1), signal.SIGSTOP)
+    assert job.wait(120) == 1  # torchrun gives the one that hangs 30 seconds more
+    assert 'error: process 0 of 2, on ' in job.text() and 'did not answer in time' in job.text()
+    assert job.gone(10)
 
 
 def node(launch, number, port, *more):
