@@ -9,7 +9,7 @@ set -euo pipefail
 config=$1
 processes=$2
 shift 2
-restarts=${MAX_RESTARTS:-${PET_MAX_RESTARTS:-0}}
+restarts=${PET_MAX_RESTARTS:-0} # torchrun reads this variable, too
 arguments=()
 while [ $# -gt 0 ]; do
     case $1 in

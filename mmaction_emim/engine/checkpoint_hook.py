@@ -49,6 +49,8 @@ class DurableCheckpointHook(CheckpointHook):
         runner.message_hub.update_info(LAST_VALIDATION, runner.iter)
         self.saved = False
         super().after_val_epoch(runner, metrics)  # saves where it is the best
+        if not getattr(self, 'last_ckpt', None):
+            return  # none was saved, or it is a validation without a training
         step = self._step(runner)
         if self.last_ckpt == self._path(step) and not self.saved:
             meta = dict(epoch=runner.epoch, iter=runner.iter)
@@ -88,6 +90,8 @@ class DurableCheckpointHook(CheckpointHook):
             _remove(self.file_backend, self._path(number))
 
     def _save_best_checkpoint(self, runner: Runner, metrics: dict) -> None:
+        if not self.save_best:
+            return
         with self._removing_later():
             super()._save_best_checkpoint(runner, metrics)
 

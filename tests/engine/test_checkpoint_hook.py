@@ -96,6 +96,18 @@ class Predicting(Regression):
         return data_samples if mode == 'predict' else super().forward(inputs)
 
 
+def test_a_validation_without_a_training(runner, tmp_path):
+    metric = Epochs()
+    metric.runner = run = runner(
+        model=Predicting(),
+        val_dataloader=loader(Numbers(8)),
+        val_cfg={},
+        val_evaluator=Evaluator([metric]),
+        default_hooks=dict(checkpoint=HOOK),
+    )
+    assert run.val() == dict(score=10) and not list(tmp_path.glob('*.pth'))
+
+
 def validated(runner, fails_at=None, interval=1, **more):
     """The epochs at which a training of four validated."""
     metric = Epochs(fails_at)

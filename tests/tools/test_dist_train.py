@@ -46,10 +46,9 @@ def test_without_restarts(command):
         (['--max-restarts', '3'], {}),
         (['--amp', '--max-restarts=3'], {}),
         (['--max_restarts', '3'], {}),
-        ([], dict(MAX_RESTARTS='3')),
         ([], dict(PET_MAX_RESTARTS='3')),
     ],
-    ids=['two words', 'one', 'underscore', 'environment', "torchrun's environment"],
+    ids=['two words', 'one', 'underscore', 'environment'],
 )
 def test_restarts(command, arguments, environ):
     words = command('c.py', '2', *arguments, NNODES='2', NODE_RANK='1', **environ)
