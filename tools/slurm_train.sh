@@ -2,8 +2,9 @@
 # Train on a Slurm cluster.
 # usage: slurm_train.sh PARTITION JOB_NAME CONFIG [arguments of train.py]
 # Environment: GPUS (8), GPUS_PER_NODE (8), CPUS_PER_TASK (5), SRUN_ARGS.
+# In a job that was requeued (sbatch --requeue) it resumes by itself.
 set -euo pipefail
-[ $# -ge 3 ] || { sed -n '2,4s/^# //p' "$0" >&2; exit 2; }
+[ $# -ge 3 ] || { sed -n '2,5s/^# //p' "$0" >&2; exit 2; }
 
 export MASTER_PORT=${MASTER_PORT:-$((12000 + RANDOM % 20000))}
 per_node=${GPUS_PER_NODE:-8}

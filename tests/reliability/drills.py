@@ -76,12 +76,14 @@ class Drills:
         self.whole: dict[Variant, tuple[dict[str, torch.Tensor], float]] = {}
         self.count = 0
 
-    def start(self, variant: Variant, work: Path, *more: str, data: Path | None = None) -> Job:
+    def start(
+        self, variant: Variant, work: Path, *more: str, data: Path | None = None, **environ: str
+    ) -> Job:
         """``more`` are arguments of tools/train.py."""
         self.count += 1
         config = variant.config(data or self.data, self.folder)
         log = self.folder / f'{self.count}.log'
-        return Job(self.server, variant, config, work, log, *more)
+        return Job(self.server, variant, config, work, log, *more, **environ)
 
     def uninterrupted(self, variant: Variant) -> tuple[dict[str, torch.Tensor], float]:
         """Its state at the end, and how long it took."""

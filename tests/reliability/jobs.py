@@ -115,20 +115,26 @@ class Job:
     """A training's processes, without a launcher."""
 
     def __init__(
-        self, server: Server, variant: Variant, config: Path, work: Path, log: Path, *more: str
+        self,
+        server: Server,
+        variant: Variant,
+        config: Path,
+        work: Path,
+        log: Path,
+        *more: str,
+        **environ: str,
     ) -> None:
         self.server, self.work, self.log = server, work, log
         argv = [TRAIN, str(config), '--work-dir', str(work), '--seed', '3', *more]
         argv += ['--amp'] * variant.bf16
-        environ: dict[str, str] = {}
         if variant.processes > 1:
             argv += ['--launcher', 'pytorch']
-            environ = dict(MASTER_ADDR='127.0.0.1', MASTER_PORT=free_port())
+            environ.update(MASTER_ADDR='127.0.0.1', MASTER_PORT=free_port())
             environ.update(WORLD_SIZE=str(variant.processes))
         self.started = time.monotonic()
         self.status: dict[int, int | None] = {}
         for rank in range(variant.processes):
-            ranked = environ and dict(environ, RANK=str(rank), LOCAL_RANK=str(rank))
+            ranked = environ and {'RANK': str(rank), 'LOCAL_RANK': str(rank), **environ}
             self.status[server.ask(argv=argv, log=str(self.log), environ=ranked)] = None
 
     def running(self) -> list[int]:

@@ -7,7 +7,7 @@ import socket
 import pytest
 
 from .drills import MOMENTS, after
-from .jobs import VARIANTS, Variant, session
+from .jobs import VARIANTS, Variant, free_port, session
 
 pytestmark = pytest.mark.slow
 
@@ -66,6 +66,20 @@ def test_a_process_that_is_killed_ends_the_others(drills, tmp_path):
     text = job.log.read_text()
     name = re.escape(socket.gethostname())
     assert re.search(rf'error: process 0 of 2, on {name}: another process of this job has', text)
+
+
+def test_a_slurm_job_that_was_requeued_resumes(drills, tmp_path):
+    variant, work = VARIANTS[0], tmp_path / 'work'
+    task = dict(SLURM_PROCID='0', SLURM_NTASKS='1', SLURM_LOCALID='0', SLURM_NODELIST='localhost')
+    task.update(SLURM_JOB_ID='7', MASTER_ADDR='127.0.0.1', MASTER_PORT=free_port())
+    job = drills.start(variant, work, '--launcher', 'slurm', **task)
+    assert job.reached((work / 'epoch_2.pth').is_file)
+    job.kill(*job.running())
+    job.wait()
+    job = drills.start(variant, work, '--launcher', 'slurm', SLURM_RESTART_COUNT='1', **task)
+    assert job.wait() == [0], job.log.read_text()[-3000:]
+    assert 'the job was restarted' in job.log.read_text()
+    assert 'resumed epoch: ' in job.log.read_text() and (work / 'epoch_4.pth').is_file()
 
 
 def test_workers_of_a_killed_process_end(drills, tmp_path):
