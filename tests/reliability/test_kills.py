@@ -6,13 +6,15 @@ import socket
 
 import pytest
 
-from .drills import MOMENTS, after
+from .drills import MOMENTS
 from .jobs import VARIANTS, Variant, free_port, session
 
 pytestmark = pytest.mark.slow
 
+SOME = [VARIANTS[i] for i in (1, 4, 6)]  # of all that they differ in
 
-@pytest.mark.parametrize('variant', VARIANTS, ids=[variant.name for variant in VARIANTS])
+
+@pytest.mark.parametrize('variant', SOME, ids=[variant.name for variant in SOME])
 def test_at_random_moments(drills, variant):
     assert drills.kill(variant, 2) == (2, [])
 
@@ -20,7 +22,7 @@ def test_at_random_moments(drills, variant):
 @pytest.mark.parametrize('moment', MOMENTS)
 @pytest.mark.parametrize('variant', [VARIANTS[0], VARIANTS[3]], ids=['epoch', 'iteration'])
 def test_at_the_worst_moments(drills, variant, moment):
-    assert drills.kill(variant, 2, MOMENTS[moment]) == (2, [])
+    assert drills.kill(variant, 1, MOMENTS[moment]) == (1, [])
 
 
 def test_a_validation_that_was_killed_is_made(drills, tmp_path):
@@ -84,8 +86,8 @@ def test_a_slurm_job_that_was_requeued_resumes(drills, tmp_path):
 
 def test_workers_of_a_killed_process_end(drills, tmp_path):
     job = drills.start(VARIANTS[1], tmp_path / 'work')
-    assert after(2)(job)
-    (pid,) = job.running()
+    (pid,) = job.status
+    assert job.reached(lambda: len(session(pid)) == 3, 0.01)
     workers = [each for each in session(pid) if each != pid]
     job.kill(pid)
     job.wait()

@@ -59,7 +59,7 @@ def test_a_process_that_dies_is_named(launch, tmp_path):
 
 
 def test_a_process_that_hangs(launch, tmp_path):
-    job = launch('--cfg-options', 'env_cfg.dist_cfg.timeout=30')
+    job = launch('--cfg-options', 'env_cfg.dist_cfg.timeout=20')
     job.until(tmp_path / 'work' / 'epoch_1.pth')
     os.kill(job.rank(1), signal.SIGSTOP)
     assert job.wait(120) == 1  # torchrun gives the one that hangs 30 seconds more
