@@ -12,8 +12,10 @@ from mmaction.datasets import RawframeDataset, VideoDataset
 from mmaction.registry import DATASETS
 from mmengine.fileio import exists, get
 from mmengine.logging import print_log
+from torch.utils.data import get_worker_info
 
 MAX_SUBSTITUTES = 100  # clips in a row that fail in a test before it ends
+MAX_WORKERS = 256  # of which it is known what they read
 
 
 class ClipError(RuntimeError):
@@ -81,6 +83,7 @@ class CheckedDatasetMixin:
         super().full_init()
         if not hasattr(self, 'failed'):
             self.failed = torch.zeros(len(self), dtype=torch.bool).share_memory_()
+            self._at = torch.full((MAX_WORKERS, 2), -1).share_memory_()  # their process and clip
 
     def __deepcopy__(self, memo: dict) -> 'CheckedDatasetMixin':
         """MMEngine copies a dataset that it is given built; a copy shares with its workers too."""
@@ -88,6 +91,7 @@ class CheckedDatasetMixin:
         copied.__dict__.update(copy.deepcopy(self.__dict__, memo))
         if hasattr(copied, 'failed'):
             copied.failed.share_memory_()
+            copied._at.share_memory_()
         return copied
 
     def _read_list(
@@ -177,8 +181,15 @@ class CheckedDatasetMixin:
         Raises:
             ClipError: Too many clips failed; the message names the last one and the cause.
         """
+        try:
+            return self._prepare(idx)
+        finally:
+            self._note(-1)
+
+    def _prepare(self, idx: int) -> Any:
         chosen, error = idx, None
         for tried in range(min(MAX_SUBSTITUTES, len(self)) if self.test_mode else len(self)):
+            self._note(chosen)
             try:
                 data = self._run_pipeline(chosen)
             except Exception as cause:
@@ -190,6 +201,20 @@ class CheckedDatasetMixin:
             else:
                 return self._substitute(data, idx) if error and self.test_mode else data
         raise error
+
+    def _note(self, idx: int) -> None:
+        """Write down which clip this worker is at; -1: none."""
+        if (worker := get_worker_info()) and worker.id < len(self._at):
+            self._at[worker.id, 0], self._at[worker.id, 1] = os.getpid(), idx
+
+    def clip_of_process(self, pid: int) -> str | None:
+        """Path of the clip that a worker is, or was, reading; None where it is at none.
+
+        Args:
+            pid: Number of the worker's process.
+        """
+        at = [idx for process, idx in self._at.tolist() if process == pid and idx >= 0]
+        return self.path(at[0]) if at else None
 
     def _failure(self, idx: int, cause: Exception) -> ClipError:
         """Note the clip; raises where too many failed, or all did."""

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import shutil
 
 import av
@@ -11,10 +12,11 @@ import torch
 from mmengine.dataset import pseudo_collate, worker_init_fn
 from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
-from torch.utils.data import DataLoader
+from torch.utils.data import ConcatDataset, DataLoader
 
 from mmaction_emim.datasets import CheckedVideoDataset
 from mmaction_emim.datasets.checked import ClipError
+from mmaction_emim.utils.command_line import explain
 
 CLIPS, BROKEN = 500, 25
 PIPELINE = [
@@ -159,15 +161,27 @@ def test_a_folder_that_vanishes_ends_the_run_and_fails_no_clip(
 
 
 class Killed:
-    """A transform during which the worker dies."""
+    """A transform during which the worker dies, of some clips."""
+
+    def __init__(self, name):
+        self.name = name
 
     def __call__(self, results):
-        os.kill(os.getpid(), 9)
+        if self.name in results['filename']:
+            os.kill(os.getpid(), 9)
+        return results
 
 
-def test_a_worker_that_dies_ends_the_epoch(data):
-    with pytest.raises(RuntimeError, match='worker .*(killed|exited unexpectedly)'):
-        epoch(videos(data[0], pipeline=[*PIPELINE, Killed()]))
+@pytest.mark.parametrize('wrapped', [False, True])
+def test_a_worker_that_dies_ends_the_epoch_and_its_clip_is_named(data, wrapped):
+    dataset = videos(data[0], pipeline=[PIPELINE[0], Killed('033.'), *PIPELINE[1:]])
+    with pytest.raises(RuntimeError) as caught:
+        epoch(ConcatDataset([dataset]) if wrapped else dataset)
+    path = dataset.path(33)
+    assert re.fullmatch(
+        rf'DataLoader worker [^;]*; it was at the clip {re.escape(path)}', explain(caught.value)
+    )
+    assert dataset.clip_of_process(os.getpid()) is None
 
 
 def test_repeats_are_augmented_apart_and_decoded_once(data):
