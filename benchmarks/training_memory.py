@@ -73,7 +73,7 @@ def watch(process: subprocess.Popen, seconds: float, interval: float) -> list[Sa
 def table(samples: list[Sample], minutes: float) -> str:
     """A row a process that was there at the end: least to most in a twelfth of the time each."""
     at = [minutes / 6, minutes / 2, minutes]  # a trainer's memory rises and falls in every step
-    head = ['process', *(f'RSS MB, to minute {minute:.0f}' for minute in at)]
+    head = ['process', *(f'RSS MB, minute {minute:.0f}' for minute in at)]
     head += ['PSS MB', 'threads', 'open files']
     lines = [f'| {" | ".join(head)} |', '|---' * len(head) + '|']
     pids = sorted({s.pid for s in samples if s.seconds == samples[-1].seconds})
