@@ -76,7 +76,7 @@ def compose(run: Run) -> Config:
     """
     cfg = _network(run.arm, run.data.num_classes)
     for name in VARIABLES:  # used already, and told otherwise below
-        cfg.pop(name)
+        cfg.pop(name, None)
     target = _reference_parameters(run.arm.network, run.data.num_classes)
     cfg.study = dict(parameters=budget.fit(cfg.model, target), reference=target)
     for part, list_name in (('train', run.data.train), ('test', run.data.test)):
