@@ -7,7 +7,9 @@ volume, the similarity of a patch to each displacement of itself. Source: EMIM, 
 import torch
 from torch import Tensor
 
-from . import flops, reference, registration, triton  # noqa: F401  flops registers itself
+from . import flops, reference, registration  # noqa: F401  flops registers itself
+from .backends import BACKENDS, at_least_float32, check_backend, choose
+from .correlation import SpatialCorrelationSampler, spatial_correlation_sample
 from .depthwise import depthwise_conv3d
 from .displacement import MotionField, motion_field
 from .reference import MLP
@@ -17,14 +19,15 @@ __all__ = [
     'MLP',
     'MotionField',
     'OUT_OF_FRAME',
+    'SpatialCorrelationSampler',
     'cost_volume',
     'depthwise_conv3d',
     'local_attention',
     'motion_attention',
     'motion_field',
+    'spatial_correlation_sample',
 ]
 
-BACKENDS = ('reference', *registration.BACKENDS)
 OUT_OF_FRAME = ('pad', 'mask')
 
 
@@ -64,10 +67,10 @@ def cost_volume(
     """
     check_choices(out_of_frame, backend)
     _check_shapes(q, bias, window, k=k)
-    backend = _choose(backend, q, window)
+    backend = choose(backend, q, window)
     if backend == 'reference':
         with torch.autocast(q.device.type, enabled=False):
-            return reference.cost_volume(*_at_least_float32(q, k, bias), window, out_of_frame)
+            return reference.cost_volume(*at_least_float32(q, k, bias), window, out_of_frame)
     mask = out_of_frame == 'mask'
     return registration.local_attention(q, k, None, bias, mask, backend)[1]
 
@@ -96,11 +99,11 @@ def local_attention(
     """
     check_choices(out_of_frame, backend)
     _check_shapes(q, bias, window, k=k, v=v)
-    backend = _choose(backend, q, window)
+    backend = choose(backend, q, window)
     if backend == 'reference':
         with torch.autocast(q.device.type, enabled=False):
             context, affinity = reference.local_attention(
-                *_at_least_float32(q, k, v, bias), window, out_of_frame
+                *at_least_float32(q, k, v, bias), window, out_of_frame
             )
             return context.to(v.dtype), affinity
     mask = out_of_frame == 'mask'
@@ -137,10 +140,10 @@ def motion_attention(
     """
     check_choices(out_of_frame, backend)
     _check_packed(qkv, bias, window, mlp)
-    backend = _choose(backend, qkv, window)
+    backend = choose(backend, qkv, window)
     if backend == 'reference':
         with torch.autocast(qkv.device.type, enabled=False):
-            qkv_, bias, *mlp = _at_least_float32(qkv, bias, *mlp)
+            qkv_, bias, *mlp = at_least_float32(qkv, bias, *mlp)
             out = reference.motion_attention(qkv_, bias, window, MLP(*mlp), scale, out_of_frame)
             return out.to(qkv.dtype)
     keep = torch.is_grad_enabled() and registration.BACKENDS[backend].KEEPS_AFFINITY
@@ -158,23 +161,7 @@ def check_choices(out_of_frame: str, backend: str) -> None:
     """Raise ValueError unless both are among those that :func:`cost_volume` accepts."""
     if out_of_frame not in OUT_OF_FRAME:
         raise ValueError(f'out_of_frame: got {out_of_frame!r}; accepted are {OUT_OF_FRAME}')
-    if backend != 'auto' and backend not in BACKENDS:
-        raise ValueError(f'backend: got {backend!r}; accepted are {("auto", *BACKENDS)}')
-
-
-def _choose(backend: str, x: Tensor, window: int) -> str:
-    if backend not in ('auto', 'triton'):
-        return backend
-    if backend == 'auto' and x.device.type != 'cuda':
-        return 'dense'
-    reason = triton.refusal(x.device, x.dtype, x.shape[-1], window)
-    if reason and backend == 'triton':
-        raise ValueError(f"backend: 'triton' {reason}; 'auto' takes another where it must")
-    return 'dense' if reason else 'triton'
-
-
-def _at_least_float32(*tensors: Tensor) -> list[Tensor]:
-    return [x.float() if x.dtype in (torch.float16, torch.bfloat16) else x for x in tensors]
+    check_backend(backend)
 
 
 def _check_shapes(q: Tensor, bias: Tensor, window: int, **others: Tensor) -> None:

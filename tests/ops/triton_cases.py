@@ -259,3 +259,14 @@ def test_refusal_of_an_old_triton():
     assert done.stdout == (
         'needs Triton 3.5 or later, which torch 2.9 or later brings, got 3.4.0\n'
     ), done.stderr
+
+
+def test_spatial_correlation():
+    torch.manual_seed(0)
+    tensors = [torch.randn(1, 8, 5, 6, device=DEVICE).requires_grad_() for _ in range(2)]
+    found = []
+    for backend, maps in ('triton', tensors), ('reference', double(tensors)):
+        options = dict(patch_size=3, padding=1, dilation_patch=2, backend=backend)
+        out = ops.spatial_correlation_sample(*maps, **options)
+        found.append((out, *torch.autograd.grad((noise(out) * out).sum(), maps)))
+    assert_same(*found, torch.float32)
