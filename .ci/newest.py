@@ -45,7 +45,7 @@ class Environment:
     def failing(self, tests: list[str]) -> list[str]:
         """Ids of the tests that fail; the folders that cannot be collected, too."""
         done = self.run('-m', 'pytest', '-q', '--tb=no', '-rfE', '-p', 'no:cacheprovider', *tests)
-        found = re.findall(r'^(?:FAILED|ERROR) (\S+)', done.stdout, flags=re.MULTILINE)
+        found = re.findall(r'^(?:FAILED|ERROR) (.+?)(?: - .*)?$', done.stdout, flags=re.MULTILINE)
         if done.returncode not in (0, 1) and not found:
             sys.exit(f'{done.stdout}{done.stderr}\nerror: the tests did not run')
         return list(dict.fromkeys(found))
