@@ -1,6 +1,6 @@
 """What a user calls from Python on a config: its network, what it costs, and its export."""
 
-from .clips import find_clips
+from .clips import clips_of
 from .complexity import complexity, cost, without_motion
 from .export import export, exportable, load_exported
 from .export_metadata import describe_export, exported_metadata
@@ -20,7 +20,7 @@ __all__ = [
     'export',
     'exportable',
     'exported_metadata',
-    'find_clips',
+    'clips_of',
     'init_recognizer',
     'load_exported',
     'without_motion',

@@ -62,7 +62,7 @@ class Clip:
         return self._recorded
 
 
-def find_clips(inputs: Any, seconds: float = SECONDS) -> list[Clip]:
+def clips_of(inputs: Any, seconds: float = SECONDS) -> list[Clip]:
     """The clips of an input or of a list of inputs, in order.
 
     Args:
@@ -76,11 +76,11 @@ def find_clips(inputs: Any, seconds: float = SECONDS) -> list[Clip]:
         TypeError: An input is none of these.
     """
     if isinstance(inputs, list | tuple):
-        return [clip for i, one in enumerate(inputs) for clip in _clips_of(one, f' {i}', seconds)]
-    return list(_clips_of(inputs, '', seconds))
+        return [clip for i, one in enumerate(inputs) for clip in _of_one(one, f' {i}', seconds)]
+    return list(_of_one(inputs, '', seconds))
 
 
-def _clips_of(one: Any, number: str, seconds: float) -> Iterable[Clip]:
+def _of_one(one: Any, number: str, seconds: float) -> Iterable[Clip]:
     if isinstance(one, Clip):
         return [one]
     if isinstance(one, np.ndarray):

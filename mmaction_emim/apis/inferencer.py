@@ -1,4 +1,4 @@
-"""From a config and a checkpoint to answers on clips.
+"""From a config and a checkpoint to answers on clips::
 
     inferencer = MotionInferencer('emim_sthv2', 'work_dirs/emim_sthv2/epoch_50.pth')
     for prediction in inferencer('videos/', batch_size=4, out='answers.csv'):
@@ -28,7 +28,7 @@ from mmaction_emim.evaluation.protocol import is_2d, test_pipeline
 from mmaction_emim.utils.command_line import explain
 from mmaction_emim.utils.config_names import read_config
 
-from .clips import SECONDS, Clip, find_clips
+from .clips import SECONDS, Clip, clips_of
 from .complexity import without_downloads
 from .labels import class_names
 from .pictures import write_sheet, write_video
@@ -98,7 +98,7 @@ class MotionInferencer(ActionRecogInferencer):
         """Predict clips, in order; one that cannot be read has an error, and the rest go on.
 
         Args:
-            inputs: What :func:`.find_clips` takes: a file, a folder, which is searched, frames
+            inputs: What :func:`.clips_of` takes: a file, a folder, which is searched, frames
                 (T, H, W, 3) uint8 RGB, bytes, the number of a camera, an address, or a list.
             batch_size: Clips a forward pass. Default 1.
             top_k: How many classes each answer names. Default 5.
@@ -114,7 +114,7 @@ class MotionInferencer(ActionRecogInferencer):
         for path in paths:
             if path.suffix.lower() not in WRITERS:
                 raise ValueError(f'{path}: the suffix must be one of {", ".join(WRITERS)}')
-        clips = find_clips(inputs, seconds)
+        clips = clips_of(inputs, seconds)
         predictions = []
         columns = TextColumn('predict'), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
         console = Console(stderr=True)
@@ -143,7 +143,7 @@ class MotionInferencer(ActionRecogInferencer):
             raise ValueError(
                 f'batch_size must be 1 where model.test_cfg has max_testing_views, got {batch_size}'
             )
-        for batch in self.preprocess(find_clips(inputs), batch_size):
+        for batch in self.preprocess(clips_of(inputs), batch_size):
             yield from self.postprocess(self.forward(batch), top_k=top_k)
 
     def scores(self, clip: Any, sampled: bool = False) -> Tensor:
@@ -172,7 +172,7 @@ class MotionInferencer(ActionRecogInferencer):
         Raises:
             OSError, ValueError: It cannot be read. Transforms may raise other errors.
         """
-        clips = find_clips(clip)
+        clips = clips_of(clip)
         if len(clips) != 1:
             raise ValueError(f'load: one clip is needed, got {len(clips)}')
         clip = clips[0]

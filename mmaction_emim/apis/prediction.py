@@ -48,7 +48,7 @@ class Prediction:
 
     @property
     def name(self) -> str | None:
-        """Its name: its number where names are unknown."""
+        """Its name, or its number where names are unknown."""
         return self.top[0].name if self.top else None
 
     @property
@@ -65,7 +65,7 @@ class Prediction:
 
 
 def write_json(predictions: Sequence[Prediction], path: Path, about: dict[str, Any]) -> None:
-    """Write ``{**about, "predictions": [...]}``, each as :meth:`Prediction.as_dict` has it."""
+    """Write ``{**about, "predictions": [...]}``, each as :meth:`.Prediction.as_dict` has it."""
     content = {**about, 'predictions': [one.as_dict() for one in predictions]}
     write_text(Path(path), json.dumps(content, indent=1, ensure_ascii=False) + '\n')
 
