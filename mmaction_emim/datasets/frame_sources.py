@@ -1,24 +1,23 @@
-"""Readers of what is no video file: arrays, folders of images, cameras and network streams.
+"""Readers of what is no video file: arrays, folders of images, what a stream showed for a while.
 
 As :class:`.reader.VideoReader` they give ``len``, ``get_avg_fps`` and ``get_batch``.
 """
 
 import re
-import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from contextlib import closing
+from itertools import takewhile
 from pathlib import Path
 
-import av
-import cv2
 import mmcv
 import numpy as np
 
 from .reader import Frames
+from .stream_source import StreamSource
 from .transforms.image_end import image_problem
 
 IMAGES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp')
 STREAM_SIDE = 480  # pixels of the short side of what is recorded
-TIMEOUT = 10.0  # seconds without an answer of a network
 
 
 class ArrayFrames:
@@ -108,58 +107,28 @@ def _read_image(path: Path) -> np.ndarray:
 def record(source: int | str, seconds: float) -> ArrayFrames:
     """What a camera or a network stream shows from now on, for some seconds of its own time.
 
-    Frames whose short side has more than 480 pixels are scaled down to so many, so that memory
-    stays bounded.
+    Frames of a stream whose short side has more than 480 pixels are scaled down to so many, so that
+    memory stays bounded.
 
     Args:
-        source: Number of a camera, which OpenCV opens; or an address that FFmpeg opens, as
-            ``rtsp://…`` or ``http://…``.
+        source: Number of a camera or address, as :class:`.StreamSource` takes them.
         seconds: More than 0. A stream that ends sooner gives what it has.
 
     Raises:
-        ValueError: The source cannot be opened or gives no frame, or ``seconds`` is not above 0.
+        OSError: The source cannot be opened.
+        ValueError: It gives no frame, or ``seconds`` is not above 0.
     """
     name = f'camera {source}' if isinstance(source, int) else source
     if not seconds > 0:
         raise ValueError(f'{name}: seconds must be above 0, got {seconds}')
-    frames, times = [], []
-    for at, frame in (_of_camera if isinstance(source, int) else _of_address)(source):
-        if times and at - times[0] >= seconds:
-            break
-        frames.append(frame)
-        times.append(at)
+    stream, frames = StreamSource(source, STREAM_SIDE, reconnects=0), []
+    with closing(iter(stream)) as coming:
+        try:
+            for frame in takewhile(lambda x: x.seconds < seconds, coming):
+                frames.append(frame.image)
+        except OSError:  # a live stream ended
+            if not frames:
+                raise
     if not frames:
         raise ValueError(f'{name}: gives no frame')
-    span = times[-1] - times[0]
-    fps = (len(frames) - 1) / span if span > 0 else 0.0
-    return ArrayFrames(np.stack(frames), fps, name)
-
-
-def _of_camera(number: int) -> Iterator[tuple[float, np.ndarray]]:
-    camera = cv2.VideoCapture(number)
-    try:
-        if not camera.isOpened():
-            raise ValueError(f'camera {number}: cannot be opened')
-        while (read := camera.read())[0]:
-            yield time.monotonic(), _small(cv2.cvtColor(read[1], cv2.COLOR_BGR2RGB))
-    finally:
-        camera.release()
-
-
-def _of_address(address: str) -> Iterator[tuple[float, np.ndarray]]:
-    try:
-        with av.open(address, timeout=TIMEOUT) as container:
-            if not container.streams.video:
-                raise ValueError(f'{address}: holds no video')
-            for frame in container.decode(container.streams.best('video')):
-                at = frame.time if frame.time is not None else time.monotonic()
-                yield at, _small(frame.to_ndarray(format='rgb24'))
-    except (av.FFmpegError, OSError) as error:
-        raise ValueError(f'{address}: cannot be read: {error.strerror}') from error
-
-
-def _small(frame: np.ndarray) -> np.ndarray:
-    scale = STREAM_SIDE / min(frame.shape[:2])
-    if scale >= 1:
-        return frame
-    return cv2.resize(frame, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    return ArrayFrames(np.stack(frames), stream.fps, name)
