@@ -19,6 +19,7 @@ from mmaction_emim.apis import MotionInferencer
 from mmaction_emim.datasets.motion_shapes import CLASSES
 from mmaction_emim.datasets.reader import VideoReader
 
+from ..datasets.numbered_clips import KINDS
 from ..same_scores import lively_weights
 
 
@@ -127,6 +128,15 @@ def test_a_folder_is_searched_and_what_is_broken_is_reported(inferencer, clips, 
     (tmp_path / 'nothing').mkdir()
     with pytest.raises(ValueError, match='nothing: holds no video file and no folder of images'):
         inferencer(tmp_path / 'nothing')
+
+
+def test_clips_as_they_come(inferencer, tmp_path):
+    kinds = 'GIF', 'VP9, webm', 'HEVC, open GOP, edit list, rotated, mov', 'H.264, one frame'
+    for i, kind in enumerate(kinds):
+        KINDS[kind].make(tmp_path / f'{i}{KINDS[kind].suffix}')
+    cv2.imwrite(str(tmp_path / 'still.jpg'), np.full((48, 64, 3), 99, np.uint8))
+    answers = inferencer([*sorted(tmp_path.glob('?.*')), tmp_path / 'still.jpg'])
+    assert len(answers) == 5 and [one.error for one in answers] == [None] * 5
 
 
 def test_files_of_answers(inferencer, clips, tmp_path):
