@@ -7,8 +7,8 @@ volume, the similarity of a patch to each displacement of itself. Source: EMIM, 
 import torch
 from torch import Tensor
 
-from . import flops, reference, registration  # noqa: F401  flops registers itself
-from .backends import BACKENDS, at_least_float32, check_backend, choose
+from . import flops, registration  # noqa: F401  flops registers itself
+from .backends import BACKENDS, PLAIN, at_least_float32, check_backend, choose
 from .correlation import SpatialCorrelationSampler, spatial_correlation_sample
 from .depthwise import depthwise_conv3d
 from .displacement import MotionField, motion_field
@@ -54,7 +54,8 @@ def cost_volume(
             (as released by the authors). ``'mask'``: its affinity is 0 and it takes no part in
             the softmax (ours).
         backend: ``'reference'`` (the definition, slow), ``'dense'`` (batched matrix products, any
-            device), ``'triton'`` (fused kernels; NVIDIA GPUs of compute capability 8.0 or later,
+            device), ``'tiled'`` (its products in plain operators, which exporters know; takes more
+            memory), ``'triton'`` (fused kernels; NVIDIA GPUs of compute capability 8.0 or later,
             d up to 128, windows up to 11, not float64), or ``'auto'``: ``'triton'`` for tensors
             that it serves, else ``'dense'``.
 
@@ -68,9 +69,9 @@ def cost_volume(
     check_choices(out_of_frame, backend)
     _check_shapes(q, bias, window, k=k)
     backend = choose(backend, q, window)
-    if backend == 'reference':
+    if backend in PLAIN:
         with torch.autocast(q.device.type, enabled=False):
-            return reference.cost_volume(*at_least_float32(q, k, bias), window, out_of_frame)
+            return PLAIN[backend].cost_volume(*at_least_float32(q, k, bias), window, out_of_frame)
     mask = out_of_frame == 'mask'
     return registration.local_attention(q, k, None, bias, mask, backend)[1]
 
@@ -100,9 +101,9 @@ def local_attention(
     check_choices(out_of_frame, backend)
     _check_shapes(q, bias, window, k=k, v=v)
     backend = choose(backend, q, window)
-    if backend == 'reference':
+    if backend in PLAIN:
         with torch.autocast(q.device.type, enabled=False):
-            context, affinity = reference.local_attention(
+            context, affinity = PLAIN[backend].local_attention(
                 *at_least_float32(q, k, v, bias), window, out_of_frame
             )
             return context.to(v.dtype), affinity
@@ -141,11 +142,11 @@ def motion_attention(
     check_choices(out_of_frame, backend)
     _check_packed(qkv, bias, window, mlp)
     backend = choose(backend, qkv, window)
-    if backend == 'reference':
+    if backend in PLAIN:
         with torch.autocast(qkv.device.type, enabled=False):
             qkv_, bias, *mlp = at_least_float32(qkv, bias, *mlp)
-            out = reference.motion_attention(qkv_, bias, window, MLP(*mlp), scale, out_of_frame)
-            return out.to(qkv.dtype)
+            compute = PLAIN[backend].motion_attention
+            return compute(qkv_, bias, window, MLP(*mlp), scale, out_of_frame).to(qkv.dtype)
     keep = torch.is_grad_enabled() and registration.BACKENDS[backend].KEEPS_AFFINITY
     mask = out_of_frame == 'mask'
     return registration.motion_attention(qkv, bias, *mlp, scale, mask, keep, backend)[0]

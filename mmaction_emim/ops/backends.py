@@ -3,9 +3,10 @@
 import torch
 from torch import Tensor
 
-from . import registration, triton
+from . import reference, registration, tiled, triton
 
-BACKENDS = ('reference', *registration.BACKENDS)
+PLAIN = {'reference': reference, 'tiled': tiled}  # of torch's operators alone
+BACKENDS = (*PLAIN, *registration.BACKENDS)
 
 
 def check_backend(backend: str) -> None:

@@ -72,6 +72,8 @@ def spatial_correlation_sample(
             )
     single = kernel == (1, 1)
     why_plain = _why_plain(patch, step, stride if single else (1, 1))
+    if backend == 'tiled':
+        why_plain = 'serves attention alone'
     if why_plain and backend not in ('auto', 'reference'):
         raise ValueError(f'backend: {backend!r} {why_plain}; use auto')
     if backend != 'reference' and not why_plain:

@@ -135,30 +135,31 @@ def _compute_dtype(x: Tensor) -> torch.dtype:
     return torch.promote_types(x.dtype, torch.float32)
 
 
-def _softmax(tile: '_Tile', logits: Tensor, mask: bool) -> Tensor:
+def _softmax(tile: 'Tile', logits: Tensor, mask: bool) -> Tensor:
     return (logits.masked_fill(tile.outside, float('-inf')) if mask else logits).softmax(-1)
 
 
-def _tiles_and_chunks(q: Tensor, table: Tensor, mask: bool) -> Iterator[tuple['_Tile', tuple]]:
+def _tiles_and_chunks(q: Tensor, table: Tensor, mask: bool) -> Iterator[tuple['Tile', tuple]]:
     """Yield each tile with each (video, slice of frame pairs)."""
     B, P, heads, H, W, _ = q.shape
     window = int(table.shape[-1] ** 0.5)
     on_cpu = q.device.type == 'cpu'
-    tiles = (_tiles_kept if on_cpu else _tiles)(H, W, window, table.dtype, q.device)
+    grid = (_tiles_kept if on_cpu else tiles)(H, W, window, table.dtype, q.device)
     most = CHUNK if on_cpu else CHUNK_ON_GPU
-    for tile in tiles:
+    for tile in grid:
         step = max(1, most // (heads * tile.index.shape[0] * tile.num_keys))
         for b in range(B):
             for p in range(0, P, step):
                 yield tile, (b, slice(p, p + step))
 
 
-def _tiles(H: int, W: int, window: int, dtype: torch.dtype, device: torch.device) -> list['_Tile']:
+def tiles(H: int, W: int, window: int, dtype: torch.dtype, device: torch.device) -> list['Tile']:
+    """The tiles of a frame, row by row."""
     inside = inside_frame(H, W, window, device)
     side = TILE if device.type == 'cpu' else TILE_ON_GPU
     rows, columns = max(1, round(H / side)), max(1, round(W / side))
     return [
-        _Tile(
+        Tile(
             slice(H * y // rows, H * (y + 1) // rows),
             slice(W * x // columns, W * (x + 1) // columns),
             inside,
@@ -171,10 +172,10 @@ def _tiles(H: int, W: int, window: int, dtype: torch.dtype, device: torch.device
 
 
 # Not for GPUs: what a CUDA graph's capture allocates must not outlive it.
-_tiles_kept = lru_cache(maxsize=32)(_tiles)
+_tiles_kept = lru_cache(maxsize=32)(tiles)
 
 
-class _Tile:
+class Tile:
     """A rectangle of queries, (n, heads, queries, d), and its keys, (n, heads, keys, d)."""
 
     def __init__(
@@ -199,6 +200,13 @@ class _Tile:
         index = (y + offset)[:, None, :, None] * width + (x + offset)[None, :, None, :]
         index = index.flatten(2).flatten(0, 1)  # (queries, w*w)
         self.index = index.masked_fill(self.outside, height * width)
+
+    def inverse(self) -> Tensor:
+        """For each query, (queries, keys inside): the key's offset; w*w where it has none."""
+        offsets = self.index.shape[1]
+        inverse = self.index.new_full((len(self.index), self.num_keys), offsets)
+        number = torch.arange(offsets, device=self.index.device).expand_as(self.index)
+        return inverse.scatter(1, self.index, number)[:, :-1]
 
     def queries(self, x: Tensor, scale: float = 1.0) -> Tensor:
         x = x[:, :, self.rows, self.columns].flatten(2, 3).to(self.dtype)

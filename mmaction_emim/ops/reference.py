@@ -3,7 +3,7 @@
 Source: EMIM, arXiv 2510.18705; steps 2 to 6 of the operator.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import torch
@@ -67,12 +67,18 @@ def local_attention(
 
 
 def motion_attention(
-    qkv: Tensor, bias: Tensor, window: int, mlp: MLP, scale: float, out_of_frame: str
+    qkv: Tensor,
+    bias: Tensor,
+    window: int,
+    mlp: MLP,
+    scale: float,
+    out_of_frame: str,
+    attention: Callable[..., tuple[Tensor, Tensor]] = local_attention,
 ) -> Tensor:
     B, T = qkv.shape[:2]
     q, k, v = qkv.permute(4, 0, 1, 5, 2, 3, 6)  # 3 x (B, T, heads, H, W, d)
     q, k, v = (q[:, :-1] * scale).flatten(0, 1), k[:, 1:].flatten(0, 1), v[:, 1:].flatten(0, 1)
-    context, affinity = local_attention(q, k, v, bias, window, out_of_frame)
+    context, affinity = attention(q, k, v, bias, window, out_of_frame)
     hidden = F.linear(affinity, mlp.weight1, mlp.bias1)
     motion = F.linear(hidden * torch.sigmoid(QUICK * hidden), mlp.weight2, mlp.bias2)
     # (B * (T-1), heads, H, W, d) -> (B, T-1, H, W, heads, d)

@@ -18,7 +18,7 @@ SHAPES = [
 # B, T, heads, H, W, d, window
 PACKED_SHAPES = [(3, 2, 2, 5, 9, 4, 3), (2, 4, 1, 2, 3, 5, 7), (1, 3, 2, 23, 31, 6, 5)]
 
-BACKENDS = ['dense']  # in float64; 'triton' has its own tests
+BACKENDS = ['dense', 'tiled']  # in float64; 'triton' has its own tests
 WITH_REFERENCE = ['dense', 'reference']
 
 
