@@ -60,9 +60,11 @@ COMPILE := uv pip compile --universal --python-version 3.10 --generate-hashes --
 	--custom-compile-command 'make lock' --no-emit-package torch --excludes requirements/unlocked.txt \
 	-c constraints.txt setup.cfg $(if $(UPGRADE),--upgrade)
 
+EXTRAS := export test docs dev
+
 # triton comes with torch; tests need it beside any.
 lock: install-test
-	$(BIN)/$(COMPILE) --all-extras -o requirements/lock-dev.txt
+	$(BIN)/$(COMPILE) $(EXTRAS:%=--extra %) -o requirements/lock-dev.txt
 	$(BIN)/$(COMPILE) -c requirements/lock-dev.txt --no-emit-package triton -o requirements/lock.txt
 	$(BIN)/python .ci/check_lock.py
 

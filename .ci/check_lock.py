@@ -18,6 +18,7 @@ from packaging.version import Version
 ROOT = Path(__file__).resolve().parents[1]
 PYTHONS = ('3.10.0', '3.11.0', '3.12.0', '3.13.0')
 # A virtual environment's own, this project, and torch, which brings more for some machines.
+EXTRAS_NOT_LOCKED = {'demo', 'upstream'}  # nothing else needs them, and demo an older Pillow
 NOT_LOCKED = {'pip', 'mmaction-emim', 'torch', 'torchvision', 'triton'}
 
 
@@ -28,14 +29,15 @@ def read(path: Path) -> list[Requirement]:
 
 
 def declared(setup: Path) -> tuple[list[Requirement], list[Requirement]]:
-    """What setup.cfg always needs, and what its extras add."""
+    """What setup.cfg always needs, and what its extras add that are locked."""
     config = configparser.ConfigParser()
     config.read(setup)
 
     def parsed(text: str) -> list[Requirement]:
         return [Requirement(line) for line in text.splitlines() if line and line[0] != '#']
 
-    extras = config['options.extras_require'].values()
+    extras = config['options.extras_require'].items()
+    extras = [needs for name, needs in extras if name not in EXTRAS_NOT_LOCKED]
     return parsed(config['options']['install_requires']), parsed('\n'.join(extras))
 
 

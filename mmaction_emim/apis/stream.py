@@ -27,15 +27,25 @@ WHOLE_CLIP_SECONDS = 4.0  # the average clip of Something-Something
 
 
 class StreamWindow(NamedTuple):
-    """What the network says of one window."""
+    """What the network says of one window.
 
-    first: int  #: Number of its first frame.
-    last: int  #: Number of its last frame.
-    start: float  #: Seconds of its first frame.
-    end: float  #: Seconds of its last frame.
-    prediction: Prediction  #: Of this window alone.
-    smoothed: np.ndarray  #: (classes,), float32: probabilities, averaged with the windows before.
-    images: list[np.ndarray]  #: Frames (H, W, 3) that no window before had; empty unless asked for.
+    Attributes:
+        first: Number of its first frame.
+        last: Number of its last frame.
+        start: Seconds of its first frame.
+        end: Seconds of its last frame.
+        prediction: The answer on this window alone.
+        smoothed: Probabilities (classes,), float32, averaged with the windows before.
+        images: Frames (H, W, 3) that no window before had; empty unless asked for.
+    """
+
+    first: int
+    last: int
+    start: float
+    end: float
+    prediction: Prediction
+    smoothed: np.ndarray
+    images: list[np.ndarray]
 
 
 class _Frames(NamedTuple):
@@ -67,6 +77,12 @@ class MotionStream:
         reuse: Whether what was computed of a frame serves all its windows, which is exact
             (:class:`.FrameMemory`). Default None: where the network allows it.
 
+    Attributes:
+        frames: Frames that were decoded.
+        windows: Windows that were scored.
+        dropped_windows: Windows of a live source that the network had no time for.
+        dropped_frames: Frames that no window held because of that.
+
     Raises:
         ValueError: An argument is not as above.
     """
@@ -94,15 +110,17 @@ class MotionStream:
         if reuse and reason:
             raise ValueError(f'MotionStream: reuse=True: {reason}')
         self._memory = None if reason else FrameMemory(inferencer.model)
-        self.frames = 0  #: Frames that were decoded.
-        self.windows = 0  #: Windows that were scored.
-        self.dropped_windows = 0  #: Windows of a live source that the network had no time for.
-        self.dropped_frames = 0  #: Frames that no window held because of that.
+        self.frames = self.windows = self.dropped_windows = self.dropped_frames = 0
 
     @property
     def reuses_frames(self) -> bool:
         """Whether what was computed of a frame serves all its windows."""
         return self._memory is not None
+
+    def counts(self) -> dict[str, int]:
+        """Frames and windows until now, and what was dropped of a live source."""
+        names = ('frames', 'windows', 'dropped_windows', 'dropped_frames')
+        return {name: getattr(self, name) for name in names}
 
     def span(self, fps: float) -> int:
         """Frames of a window of a source with so many frames a second."""

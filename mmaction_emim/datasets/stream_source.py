@@ -21,12 +21,19 @@ TIMEOUT = 10.0  # seconds without a byte
 
 
 class Frame(NamedTuple):
-    """One frame of a source."""
+    """One frame of a source.
 
-    index: int  #: 0, 1, …
-    seconds: float  #: since the first frame, by the source's time stamps
-    image: np.ndarray  #: (H, W, 3), RGB, uint8, upright
-    is_first: bool  #: after the source was opened: what was before is not its neighbour
+    Attributes:
+        index: 0, 1, …
+        seconds: Since the first frame, by the source's time stamps.
+        image: (H, W, 3), RGB, uint8, upright.
+        is_first: Whether the source was just opened: what was before is not its neighbour.
+    """
+
+    index: int
+    seconds: float
+    image: np.ndarray
+    is_first: bool
 
 
 class StreamSource:
@@ -42,6 +49,12 @@ class StreamSource:
         short_side: As :class:`~mmaction_emim.datasets.reader.VideoReader`'s.
         reconnects: How often in a row a live source is opened again. Defaults to 5.
         timeout: Seconds without data after which an address counts as broken off. Defaults to 10.
+
+    Attributes:
+        is_live: Whether it goes on while nobody reads it.
+        fps: Frames a second; 25.0 where the source does not say.
+        reconnected: How often it was opened again.
+        broken: Packets that could not be decoded.
 
     Raises:
         OSError: The source cannot be opened.
@@ -59,14 +72,12 @@ class StreamSource:
         self.short_side = short_side
         self.reconnects = reconnects
         self.timeout = timeout
-        self.reconnected = 0  #: How often it was opened again.
-        self.broken = 0  #: Packets that could not be decoded.
+        self.reconnected = self.broken = 0
         self.is_camera = self.address.isdigit()
         self._is_address = '://' in self.address
         self._opened = self._open()
-        #: Whether it goes on without us: frames that come while the network computes are lost.
         self.is_live = self.is_camera or (self._is_address and self._opened.seconds is None)
-        self.fps = self._opened.fps  #: Frames a second; 25.0 where the source does not say.
+        self.fps = self._opened.fps
 
     def _open(self) -> '_Camera | _Video':
         if self.is_camera:
