@@ -1,4 +1,4 @@
-"""Explicit motion modelling for MMAction2: EMIM, M2A and ATA.
+"""Explicit motion modelling for MMAction2: EMIM and its relatives.
 
 Where MMAction2 is installed, importing this package closes the gaps of its released wheels and
 tells its registries where our components are, as soon as others import it: this package does not.

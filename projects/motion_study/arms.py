@@ -53,6 +53,7 @@ def ata(assignment: str) -> dict[str, Any]:
 
 
 M2A = dict(type='MotionAwareAttention')
+SQUEEZE = dict(type='MotionSqueeze', window=7)
 
 
 def transformer_arms(network: str) -> list[Arm]:
@@ -147,6 +148,14 @@ def transformer_arms(network: str) -> list[Arm]:
             ata('none'), swap=insert,
         ),
         arm(
+            'motion-squeeze', 'near', 'motion-only',
+            'one displacement a token is what the classes need', SQUEEZE, swap=insert,
+        ),
+        arm(
+            'struct-sa', 'above', 'global', 'convolutions of the affinity can see displacement',
+            dict(type='StructuralSelfAttention'),
+        ),
+        arm(
             'single-frame', 'chance', '', 'no single frame of MotionShapes tells the class',
             emim(), order='static', main=True,
         ),
@@ -185,6 +194,8 @@ def resnet_arms() -> list[Arm]:
         arm('emim-tsm', 'above', 'tsm', 'displacement beside mixed frames', swap=local, model=TSM),
         arm('m2a', 'below', 'emim', 'frame differences have no direction',
             swap=everywhere, main=True),
+        arm('motion-squeeze', 'near', 'motion-only', 'the class is in the displacement',
+            swap=dict(motion=SQUEEZE, **RESNET_LAYERS)),
         arm('m2a-tsm', 'near', 'tsm', 'the shift carries what there is to see',
             swap=everywhere, model=TSM),
     ]  # fmt: skip

@@ -21,9 +21,13 @@ backbones; a module of your own needs ``MODELS.register_module()`` and ``custom_
 from .ata import AlignmentGuidedTemporalAttention
 from .emim import EMIMAttention
 from .m2a import MotionAwareAttention
+from .motion_squeeze import MotionSqueeze
+from .struct_sa import StructuralSelfAttention
 
 __all__ = [
     'AlignmentGuidedTemporalAttention',
     'EMIMAttention',
     'MotionAwareAttention',
+    'MotionSqueeze',
+    'StructuralSelfAttention',
 ]
