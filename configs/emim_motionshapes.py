@@ -26,7 +26,7 @@ param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, end=1, convert_to_iter_based=True),
     dict(
         type='CosineAnnealingLR',
-        eta_min=1e-5,
+        eta_min_ratio=0.01,
         begin=1,
         end=max_epochs,
         T_max=max_epochs - 1,

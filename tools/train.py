@@ -9,6 +9,7 @@ from mmengine.runner import Runner
 
 from mmaction_emim.engine.job import training_job
 from mmaction_emim.utils.command_line import check_overrides, load_upstream_tool, run
+from mmaction_emim.utils.config_checks import check_config
 from mmaction_emim.utils.config_variables import check_variables
 
 
@@ -21,6 +22,7 @@ def main() -> None:
     if args.seed is not None:
         cfg.pop('randomness', None)  # upstream would ignore --seed where the config has this key
     cfg = upstream.merge_args(cfg, args)
+    check_config(cfg)
     with training_job(cfg) as passed_over:
         # Strategies, FSDP's among them, need MMEngine's FlexibleRunner.
         runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)

@@ -11,6 +11,7 @@ default_hooks = dict(
     resume=dict(type='SameTrainingHook'),
 )
 custom_hooks = [
+    dict(type='TrainingCheckHook'),
     dict(type='AuthorsCheckpointHook'),
     dict(type='StopAtNaNHook'),
     dict(type='EpochSeedHook'),

@@ -1,5 +1,6 @@
 """MMAction2's video and raw-frame datasets that check their list and survive clips that fail."""
 
+import codecs
 import copy
 import os
 import os.path as osp
@@ -114,7 +115,8 @@ class CheckedDatasetMixin:
                 'see data/README.md for the layout'
             )
         rows = []
-        for number, line in enumerate(get(self.ann_file).splitlines(), start=1):
+        text = get(self.ann_file).removeprefix(codecs.BOM_UTF8)
+        for number, line in enumerate(text.splitlines(), start=1):
             where = f'{self.ann_file}:{number}'
             try:
                 line = line.decode('utf-8').strip()

@@ -11,6 +11,7 @@ from .param_groups import LayerDecayOptimWrapperConstructor
 from .resume import SameTrainingHook
 from .stop_at_nan_hook import StopAtNaNHook
 from .throughput_hook import ThroughputHook
+from .training_check_hook import TrainingCheckHook
 
 __all__ = [
     'AnyDeviceFSDP',
@@ -25,4 +26,5 @@ __all__ = [
     'SameTrainingHook',
     'StopAtNaNHook',
     'ThroughputHook',
+    'TrainingCheckHook',
 ]

@@ -1,12 +1,14 @@
 """``load_from`` takes checkpoints of others as they are, and says how much of them fits."""
 
 import logging
+from dataclasses import replace
 
 from mmaction.registry import HOOKS
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from mmaction_emim.models.weights.fit import LoadedWeights, check_any, fit_checkpoint, network_of
+from mmaction_emim.models.weights.load_report import LoadReport
 
 
 @HOOKS.register_module(name=['AuthorsCheckpointHook', 'ForeignCheckpointHook'])
@@ -15,9 +17,10 @@ class AuthorsCheckpointHook(Hook):
 
     Those of EMIM's and UniFormer's authors, weights that are wrapped or have a foreign prefix, and
     those for the backbone alone (:func:`.fit_checkpoint`). Their head of another number of classes
-    is dropped, and the log says so. Other checkpoints pass untouched. How many of the network's
-    weights are from the checkpoint is in the log before the run, and where it is not all of them
-    once more after a test. ``ForeignCheckpointHook`` is its former name.
+    is dropped. Other checkpoints pass untouched. Before the run the log says how many of the
+    network's weights are from the checkpoint, which head starts anew, and what became of every key
+    (:class:`.LoadReport`); where not all weights are, their share once more after a test.
+    ``ForeignCheckpointHook`` is its former name.
 
     Raises:
         ValueError: From the hook, no weight fits: the network would be a random one.
@@ -28,14 +31,16 @@ class AuthorsCheckpointHook(Hook):
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         network = network_of(runner.model)
+        inner = checkpoint.get('state_dict')
+        named = set(inner if isinstance(inner, dict) else checkpoint)
         try:
             dropped = fit_checkpoint(checkpoint, network)
         except ValueError as error:
             path = runner.cfg.get('load_from') or 'checkpoint'
             raise ValueError(f'{path}: {error}') from error
-        for weight in dropped:
-            runner.logger.info(f'load_from: {weight} dropped')
-        self.counted, self.reported = LoadedWeights(network), False
+        given = checkpoint.get('state_dict', checkpoint)
+        self.counted = LoadedWeights(network, given, given.keys() - named, dropped)
+        self.reported = False
 
     def before_train(self, runner: Runner) -> None:
         self._report(runner)
@@ -58,4 +63,8 @@ class AuthorsCheckpointHook(Hook):
             check_any(share)
             level = logging.INFO if share.loaded == share.all else logging.WARNING
             runner.logger.log(level, f'load_from: {share}')
+            for head in self.counted.report.heads:
+                runner.logger.info(f'load_from: head: {head}, starts anew')
+            if (report := replace(self.counted.report, used=[])) != LoadReport('load_from'):
+                runner.logger.info(str(report))
             self.reported = True

@@ -8,7 +8,10 @@ from mmengine.logging import print_log
 from mmengine.optim import DefaultOptimWrapperConstructor
 from torch import nn
 
-PARAMWISE = {'rpb_decay_mult': 0.0, 'layer_decay_rate': 1.0}
+from mmaction_emim.compat import BatchNorm
+
+PARAMWISE = {'rpb_decay_mult': 0.0, 'layer_decay_rate': 1.0, 'custom_keys': {}}
+MULTIPLIERS = ('lr_mult', 'decay_mult')
 
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()
@@ -25,6 +28,10 @@ class LayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
       of the number of layers behind it. Layers are the stem, each block, and the rest (last norm,
       head); a stage's patch embedding goes with its first block. Needs a backbone whose blocks are
       ``blocks1`` to ``blocks4``. Defaults to 1, the same for all.
+    - ``custom_keys``: As MMEngine's: a part of parameters' names -> ``dict(lr_mult=1,
+      decay_mult=1)``, factors on what they would have; of several keys in a name the longest
+      counts. Unlike MMEngine's, a key that is in no name is refused, and ``lr_mult=0`` freezes: no
+      gradient, and BatchNorm whose parameters are all frozen normalizes as in tests.
 
     Args:
         optim_wrapper_cfg: MMEngine's, with ``optimizer``.
@@ -32,7 +39,7 @@ class LayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
 
     Raises:
         ValueError: ``paramwise_cfg`` has another key or a value out of range, or the backbone has
-            no such blocks.
+            no such blocks; or parameters would be frozen after DistributedDataParallel took them.
     """
 
     def __init__(self, optim_wrapper_cfg: dict, paramwise_cfg: dict | None = None) -> None:
@@ -42,7 +49,9 @@ class LayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
                 raise ValueError(
                     f'optim_wrapper.paramwise_cfg: got {name!r}; accepted are {list(PARAMWISE)}'
                 )
-            if not isinstance(value, (int, float)) or value < 0:
+            if name == 'custom_keys':
+                _check_custom_keys(value)
+            elif not isinstance(value, (int, float)) or value < 0:
                 raise ValueError(
                     f'optim_wrapper.paramwise_cfg: {name} must be a number >= 0, got {value!r}'
                 )
@@ -54,34 +63,98 @@ class LayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
         super().__init__(optim_wrapper_cfg, options)
 
     def add_params(self, params: list[dict], module: nn.Module, **kwargs: Any) -> None:
-        """Append the groups of ``module``, the whole model, to ``params``; frozen ones are left."""
+        """Append the groups of ``module``, the whole model, to ``params``; frozen ones are left.
+
+        The table that is logged has them, too.
+        """
+        custom = self._custom(module)
         rate, decay = self.paramwise_cfg['layer_decay_rate'], self.base_wd or 0.0
         layers = _layers(module) if rate != 1 else {}
         whole_ndims = getattr(module, 'whole_ndims', {})
         groups: dict[tuple, dict] = {}
+        frozen = dict(params=[], param_names=[], name='frozen', weight_decay=0.0, lr=0.0)
         for name, parameter in module.named_parameters():
+            factors = custom.get(name, {})
+            if not factors.get('lr_mult', 1):
+                parameter.requires_grad_(False)
             if not parameter.requires_grad:
+                frozen['params'].append(parameter)
+                frozen['param_names'].append(name)
                 continue
             kind, mult = 'decay', 1.0
             if whole_ndims.get(name, parameter.ndim) == 1:
                 kind, mult = 'no_decay', 0.0
             elif name.split('.')[-1] == 'rpb':
                 kind, mult = 'rpb', self.paramwise_cfg['rpb_decay_mult']
-            layer = layers.get(name, 0)
-            if (kind, layer) not in groups:
-                groups[kind, layer] = dict(
+            layer, key = layers.get(name, 0), factors.get('key', '')
+            if (kind, layer, key) not in groups:
+                groups[kind, layer, key] = dict(
                     params=[],
                     param_names=[],
-                    name=kind if rate == 1 else f'{kind}, layer {layer}',
-                    weight_decay=decay * mult,
-                    lr=self.base_lr * rate ** (max(layers.values(), default=0) - layer),
+                    name=', '.join(
+                        filter(None, [kind, '' if rate == 1 else f'layer {layer}', key])
+                    ),
+                    weight_decay=decay * mult * factors.get('decay_mult', 1),
+                    lr=self.base_lr
+                    * rate ** (max(layers.values(), default=0) - layer)
+                    * factors.get('lr_mult', 1),
                 )
-            groups[kind, layer]['params'].append(parameter)
-            groups[kind, layer]['param_names'].append(name)
-        params += [groups[key] for key in sorted(groups, key=lambda key: (key[1], key[0]))]
-        print_log('Parameter groups\n' + group_table(params), logger='current')
+            groups[kind, layer, key]['params'].append(parameter)
+            groups[kind, layer, key]['param_names'].append(name)
+        params += [groups[key] for key in sorted(groups, key=lambda key: (key[1], key[0], key[2]))]
+        _test_mode_of_frozen_norms(module)
+        rows = [*params, *([frozen] if frozen['params'] else [])]
+        print_log('Parameter groups\n' + group_table(rows), logger='current')
         for group in params:
             del group['param_names']
+
+    def _custom(self, module: nn.Module) -> dict[str, dict]:
+        """The factors of each parameter that ``custom_keys`` names, and the key."""
+        found, keys = {}, self.paramwise_cfg['custom_keys']
+        names = [name for name, _ in module.named_parameters()]
+        for key in sorted(keys, key=lambda key: (len(key), key)):
+            matched = [name for name in names if key in name]
+            if not matched:
+                raise ValueError(
+                    f'optim_wrapper.paramwise_cfg.custom_keys: no parameter has {key!r} in its '
+                    f'name; names are such as {names[0]}, {names[-1]}'
+                )
+            found |= dict.fromkeys(matched, {**keys[key], 'key': key})
+        freezes = any(not factors.get('lr_mult', 1) for factors in found.values())
+        if freezes and getattr(module, 'find_unused_parameters', True) is False:
+            raise ValueError(
+                'optim_wrapper.paramwise_cfg.custom_keys: lr_mult=0 freezes what '
+                'DistributedDataParallel waits for; set find_unused_parameters=True in the config, '
+                "or freeze by the backbone's frozen_stages"
+            )
+        return found
+
+
+def _check_custom_keys(keys: Any) -> None:
+    good = isinstance(keys, dict) and all(
+        isinstance(factors, dict)
+        and factors.keys() <= set(MULTIPLIERS)
+        and all(isinstance(x, (int, float)) and x >= 0 for x in factors.values())
+        for factors in keys.values()
+    )
+    if not good:
+        raise ValueError(
+            'optim_wrapper.paramwise_cfg.custom_keys must be like '
+            f"{{'backbone.blocks1': dict(lr_mult=0.1, decay_mult=1)}}, got {keys!r}"
+        )
+
+
+def _test_mode_of_frozen_norms(model: nn.Module) -> None:
+    """Have BatchNorm whose parameters are all frozen normalize by its running statistics."""
+    for module in model.modules():
+        parameters = list(module.parameters(recurse=False))
+        if isinstance(module, BatchNorm) and parameters:
+            if not any(parameter.requires_grad for parameter in parameters):
+                module.register_forward_pre_hook(_to_test_mode)
+
+
+def _to_test_mode(norm: nn.Module, args: tuple) -> None:
+    norm.eval()  # each time, since train() of the model sets it back
 
 
 def group_table(groups: list[dict]) -> str:

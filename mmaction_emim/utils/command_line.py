@@ -17,8 +17,8 @@ from types import ModuleType
 import mmaction
 from mmengine.config import Config
 from mmengine.logging import MMLogger
-from mmengine.runner import Runner
 
+from .config_checks import read_keys
 from .config_variables import complete_overrides
 from .dead_worker import clip_of_dead_worker
 from .files import read_text
@@ -30,8 +30,6 @@ PEER_GONE = re.compile(
     re.DOTALL,
 )
 PEER_SILENT = re.compile(r'Timed out waiting \d+ms for|collective operation timeout')
-# Optional keys that the Runner reads from the config itself.
-READ_BY_RUNNER = ('auto_scale_lr', 'model_wrapper_cfg', 'sync_bn')
 
 
 def upstream_tools() -> Path:
@@ -91,7 +89,7 @@ def check_overrides(cfg: Config, overrides: dict | None) -> dict:
         ValueError: Names the key and the closest known ones, or those to give instead.
     """
     overrides = overrides or {}
-    used = {*inspect.signature(Runner.__init__).parameters, *READ_BY_RUNNER}
+    used = read_keys()
     known = {*cfg.keys(), *used}
     for key in overrides:
         top = key.split('.')[0]

@@ -36,6 +36,10 @@ def test_reads_a_list_with_spaces_in_paths_and_blank_lines(tmp_path):
     ]
 
 
+def test_a_byte_order_mark_is_no_part_of_the_first_path(tmp_path):
+    assert videos(tmp_path, '\ufeffa.mp4 1\nb.mp4 2\n')[0]['filename'] == str(tmp_path / 'a.mp4')
+
+
 def test_delimiter(tmp_path):
     assert videos(tmp_path, 'a.mp4,1\n', delimiter=',')[0]['label'] == 1
 

@@ -39,6 +39,8 @@ def test_load_from_the_authors_file(root, tmp_path, authors_weights, wrapped, cl
         assert torch.equal(x, theirs[name]), name
     expected = theirs['head.weight'] if classes == 174 else head
     assert torch.equal(run.model.cls_head.fc_cls.weight, expected)
+    hook = next(hook for hook in run.hooks if type(hook).__name__ == 'AuthorsCheckpointHook')
+    assert hook.counted.report.heads == ([] if classes == 174 else ['174 -> 5 classes'])
 
 
 def test_its_former_name_serves_old_configs():
@@ -94,7 +96,7 @@ def test_takes_what_is_wrapped(start_from, wrap):
     runner = start_from(wrap(weights))
     for name, x in runner.model.state_dict().items():
         assert torch.equal(x, weights[name]), name
-    assert said(runner) == [ALL]
+    assert said(runner)[0] == ALL
 
 
 def test_takes_a_backbone_alone_and_says_how_much_it_is(start_from):
@@ -103,7 +105,21 @@ def test_takes_a_backbone_alone_and_says_how_much_it_is(start_from):
     assert torch.equal(runner.model.backbone.linear.bias, weights['linear.bias'])
     runner.call_hook('after_test')
     share = f'{ALL.replace("4 of", "2 of")}; the others are as initialized'
-    assert said(runner) == [share, f'tested after {share}']
+    what = 'load_from: what became of the checkpoint'
+    assert said(runner) == [share, what, f'tested after {share}']
+    text = next(Path(runner.log_dir).glob('*.log')).read_text()
+    new = 'new (2): in the network, not in the checkpoint: as initialized'
+    assert f'{new}\n    head.bias\n    head.weight\n' in text
+    assert 'converted (2): loaded under another name\n    backbone.linear.weight' in text
+
+
+def test_a_head_of_other_classes_and_foreign_weights_are_said(start_from):
+    weights = {**Net().state_dict(), 'head.weight': torch.ones(3, 8), 'other': torch.ones(1)}
+    runner = start_from(dict(state_dict=weights, meta={}))
+    assert said(runner)[1] == 'load_from: head: 3 -> 1 classes, starts anew'
+    text = next(Path(runner.log_dir).glob('*.log')).read_text()
+    assert 'head.weight: (3, 8) in the checkpoint, (1, 8) here' in text
+    assert 'unused (1): in the checkpoint, not in the network\n    other\n' in text
 
 
 @pytest.mark.parametrize(

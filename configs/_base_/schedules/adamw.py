@@ -15,7 +15,7 @@ param_scheduler = [
     dict(type='LinearLR', start_factor=0.005, end=warmup_epochs, convert_to_iter_based=True),
     dict(
         type='CosineAnnealingLR',
-        eta_min=1e-6,
+        eta_min_ratio=0.005,
         begin=warmup_epochs,
         end=max_epochs,
         T_max=max_epochs - warmup_epochs,

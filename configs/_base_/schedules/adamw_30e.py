@@ -11,7 +11,7 @@ param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, end=3, convert_to_iter_based=True),
     dict(
         type='CosineAnnealingLR',
-        eta_min=1e-6,
+        eta_min_ratio=0.01,
         begin=3,
         end=30,
         T_max=27,

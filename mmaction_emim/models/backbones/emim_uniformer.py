@@ -112,6 +112,8 @@ class EMIMUniFormer(UniFormer):
             Defaults to False.
         with_cp: Stages, from 1, whose activations are recomputed in the backward instead of kept.
             Defaults to none.
+        frozen_stages: Stages that are not trained, and normalize as in tests: 0 is the stem, 1 to 4
+            the stages up to there. Defaults to -1, none.
         pretrained2d: As UniFormer's, but False by default: with True and no ``pretrained``
             upstream skips ``init_cfg``.
         **kwargs: UniFormer's other arguments (``drop_path_rate``, ``init_cfg``…).
@@ -136,6 +138,7 @@ class EMIMUniFormer(UniFormer):
         spatial_stride: int = 4,
         channels_last: bool = False,
         with_cp: Sequence[int] = (),
+        frozen_stages: int = -1,
         pretrained2d: bool = False,
         **kwargs: Any,
     ) -> None:
@@ -151,6 +154,8 @@ class EMIMUniFormer(UniFormer):
                 'EMIMUniFormer: temporal_stride must be 1 or 2 and spatial_stride 1, 2 or 4, '
                 f'got {temporal_stride} and {spatial_stride}'
             )
+        if frozen_stages not in range(-1, 5):
+            raise ValueError(f'EMIMUniFormer: frozen_stages must be -1 to 4, got {frozen_stages!r}')
         depth = depth or ARCHS[arch]['depth']
         embed_dim = embed_dim or ARCHS[arch]['embed_dim']
         head_dim = head_dim or ARCHS[arch]['head_dim']
@@ -206,6 +211,21 @@ class EMIMUniFormer(UniFormer):
         self.register_load_state_dict_pre_hook(adapt_to_backbone)
         if channels_last:
             self.to(memory_format=torch.channels_last_3d)
+        self.frozen_stages = frozen_stages
+        self._freeze()
+
+    def train(self, mode: bool = True) -> 'EMIMUniFormer':
+        super().train(mode)
+        self._freeze()
+        return self
+
+    def _freeze(self) -> None:
+        frozen = [self.patch_embed1] if self.frozen_stages >= 0 else []
+        for stage in range(1, self.frozen_stages + 1):
+            frozen += [getattr(self, f'patch_embed{stage}'), getattr(self, f'blocks{stage}')]
+        for module in frozen:
+            module.eval()
+            module.requires_grad_(False)
 
 
 def _refuse_idle(backbone: UniFormer, options: dict[str, Any]) -> None:

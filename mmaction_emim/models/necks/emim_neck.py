@@ -29,7 +29,7 @@ class EMIMNeck(BaseModule):
         init_cfg: MMEngine's; applied before the neck makes itself the identity.
 
     Raises:
-        ValueError: An argument is not as above.
+        ValueError: An argument is not as above; from ``forward``, the features have other channels.
     """
 
     def __init__(
@@ -49,7 +49,10 @@ class EMIMNeck(BaseModule):
         if not isinstance(in_channels, int):
             args = (head_dim, window, out_of_frame, num_segments, pool_time)
             self.pathways = ModuleList(EMIMNeck(channels, *args) for channels in in_channels)
+            for i, neck in enumerate(self.pathways):
+                neck.key = f'in_channels[{i}]'
             return
+        self.key = 'in_channels'
         if head_dim < 1 or in_channels % head_dim:
             raise ValueError(
                 f'EMIMNeck: head_dim must divide in_channels={in_channels}, got {head_dim}'
@@ -112,6 +115,11 @@ class EMIMNeck(BaseModule):
         )
 
     def _with_motion(self, x: Tensor) -> Tensor:
+        if x.shape[1] != self.norm.normalized_shape[0]:
+            raise ValueError(
+                f'EMIMNeck: model.neck.{self.key} must be {x.shape[1]}, the channels that the '
+                f'backbone returns, got {self.norm.normalized_shape[0]}'
+            )
         tokens = x.permute(0, 2, 3, 4, 1)  # (N, T, H, W, C)
         return x + self.attn(self.norm(tokens)).permute(0, 4, 1, 2, 3)
 

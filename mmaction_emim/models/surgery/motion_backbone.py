@@ -1,6 +1,7 @@
 """``MotionBackbone``: any backbone of MMAction2 with motion modules in it, by config."""
 
 from collections.abc import Mapping, Sequence
+from types import MethodType
 
 from mmaction.registry import MODELS
 from mmengine.logging import print_log
@@ -12,7 +13,7 @@ from mmaction_emim.models.weights.attention import copy_attention
 from mmaction_emim.models.weights.load_report import ConvertOnLoad
 
 from . import cnn, mvit, swin, timesformer, uniformer, uniformerv2, vision_transformer
-from .insertion import insert
+from .insertion import Insertion, insert
 from .insertion_point import InsertionPoint
 from .motion_module import build_motion, module_name
 from .selection import select
@@ -37,7 +38,8 @@ def MotionBackbone(  # noqa: N802 (a config's type: it stands where a class stan
 
     The result is the backbone itself: names of untouched layers do not change, so checkpoints and
     configs of the original serve it. Loading a checkpoint converts the weights of attention layers
-    that were replaced, and logs a report of every key.
+    that were replaced, and logs a report of every key. The backbone's ``frozen_stages`` freeze its
+    own layers, never the motion modules.
 
     Args:
         backbone: Config of the backbone to build.
@@ -96,9 +98,28 @@ def MotionBackbone(  # noqa: N802 (a config's type: it stands where a class stan
             replaced.append(point.attention)
         added = sum(p.numel() for p in built.parameters()) - parameters
         rows.append((point.name if mode == 'insert' else point.attention, added))
+    _keep_learning(built, replaced)
     ConvertOnLoad(replaced).attach(built)
     print_log(_table(built, motion, mode, rows), logger='current')
     return built
+
+
+def _keep_learning(backbone: nn.Module, replaced: Sequence[str]) -> None:
+    """Undo, after each ``train()``, what the backbone's own freezing did to motion modules."""
+    backbone.replaced_attention = tuple(replaced)
+    backbone.train = MethodType(_train, backbone)  # a method, so that a copy has its own
+
+
+def _train(backbone: nn.Module, mode: bool = True) -> nn.Module:
+    modules = [module for module in backbone.modules() if isinstance(module, Insertion)]
+    modules += map(backbone.get_submodule, backbone.replaced_attention)
+    learning = [p for module in modules for p in module.parameters() if p.requires_grad]
+    type(backbone).train(backbone, mode)
+    for parameter in learning:
+        parameter.requires_grad_(True)
+    for module in modules:
+        module.train(mode)
+    return backbone
 
 
 def _insertion_points(

@@ -9,6 +9,7 @@ from mmengine.runner.checkpoint import load_state_dict
 from torch import Tensor, nn
 
 from .authors import from_authors, weights_of
+from .load_report import LoadReport
 
 LONGEST_PREFIX = 3  # parts, as in 'model.module.recognizer.'
 
@@ -33,7 +34,7 @@ def network_of(model: nn.Module) -> nn.Module:
     return model
 
 
-def fit_checkpoint(checkpoint: dict[str, Any], network: nn.Module) -> list[str]:
+def fit_checkpoint(checkpoint: dict[str, Any], network: nn.Module) -> dict[str, Tensor]:
     """Give a checkpoint's weights the network's names, in place; one that has them stays as it is.
 
     Undone are wrappers (:data:`.WRAPPERS`), a prefix as of DataParallel or of another framework's
@@ -44,8 +45,8 @@ def fit_checkpoint(checkpoint: dict[str, Any], network: nn.Module) -> list[str]:
         network: A recognizer.
 
     Returns:
-        Weights outside of the backbone that are left out since their shapes differ, such as the
-        head of another number of classes; of renamed checkpoints only.
+        Weights outside of the backbone that are left out, by name, since their shapes differ, such
+        as the head of another number of classes; of renamed checkpoints only.
 
     Raises:
         ValueError: No name fits, or there is no tensor by name; the message has some of both sides.
@@ -59,11 +60,11 @@ def fit_checkpoint(checkpoint: dict[str, Any], network: nn.Module) -> list[str]:
         )
     loaded = checkpoint.get('state_dict', checkpoint)
     if fitting.keys() & own.keys() <= loaded.keys():
-        return []
-    dropped = []
+        return {}
+    dropped = {}
     for name in [name for name in fitting if not name.startswith('backbone.')]:
         if name not in own or own[name].shape != fitting[name].shape:
-            dropped.append(f'{name} {tuple(fitting.pop(name).shape)}')
+            dropped[name] = fitting.pop(name)
     if loaded is checkpoint:
         checkpoint.clear()
     checkpoint['state_dict'] = fitting
@@ -92,22 +93,55 @@ def _some(weights: Mapping[str, Tensor]) -> str:
 
 
 class LoadedWeights:
-    """Counts the weights that the next ``load_state_dict`` of a network sets, hooks included.
+    """Looks what the next ``load_state_dict`` of a network sets, hooks included.
+
+    Args:
+        network: The network.
+        given: The weights that will be loaded, by name.
+        renamed: Those of them that had another name in the file.
+        dropped: Weights of the file that are left out, by name.
 
     Attributes:
         share: :class:`Share`; None until then.
+        report: :class:`.LoadReport`; None until then.
     """
 
-    def __init__(self, network: nn.Module) -> None:
+    def __init__(
+        self,
+        network: nn.Module,
+        given: Mapping[str, Tensor] | None = None,
+        renamed: Set[str] = frozenset(),
+        dropped: Mapping[str, Tensor] | None = None,
+    ) -> None:
         self.share: Share | None = None
+        self.report: LoadReport | None = None
+        self.given, self.renamed, self.dropped = given or {}, renamed, dropped or {}
         self._before = {name: x._version for name, x in self._weights(network).items()}
         self._hook = network.register_load_state_dict_post_hook(self._count)
 
-    def _count(self, network: nn.Module, incompatible_keys: object) -> None:
+    def _count(self, network: nn.Module, incompatible_keys: Any) -> None:
         self._hook.remove()
         weights = self._weights(network)
-        loaded = sum(x._version != self._before.get(name) for name, x in weights.items())
-        self.share = Share(loaded, len(weights))
+        loaded = [name for name, x in weights.items() if x._version != self._before.get(name)]
+        self.share = Share(len(loaded), len(weights))
+        report = self.report = LoadReport('load_from')
+        for name in loaded:
+            by_name = name in self.given and name not in self.renamed
+            (report.used if by_name else report.converted).append(name)
+        theirs = {**self.given, **self.dropped}
+        for name in weights.keys() - set(loaded):
+            if name not in theirs:
+                report.new.append(name)
+        for name in weights.keys() & theirs.keys():
+            if theirs[name].shape != weights[name].shape:
+                report.add_mismatch(name, theirs[name].shape, weights[name].shape)
+        report.unused = [
+            *incompatible_keys.unexpected_keys,
+            *(self.dropped.keys() - weights.keys()),
+        ]
+        for keys in (report.new, report.mismatched):
+            keys.sort()
+        self.given = self.dropped = {}  # the file's weights are not kept
 
     @staticmethod
     def _weights(network: nn.Module) -> dict[str, Tensor]:

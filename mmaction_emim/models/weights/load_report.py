@@ -11,18 +11,38 @@ from .attention import fused_names
 
 @dataclass
 class LoadReport:
-    """What became of every key of a checkpoint, and of every weight of the network."""
+    """What became of every key of a checkpoint, and of every weight of the network.
 
+    Attributes:
+        title: What the text begins with.
+        used: Loaded by name.
+        converted: Loaded under another name.
+        mismatched: Of another shape, with both.
+        unused: Not in the network.
+        new: Not in the checkpoint.
+        heads: ``'174 -> 2 classes'`` of each head of another number of classes.
+    """
+
+    title: str = 'MotionBackbone'
     used: list[str] = field(default_factory=list)
     converted: list[str] = field(default_factory=list)
     mismatched: list[str] = field(default_factory=list)
     unused: list[str] = field(default_factory=list)
     new: list[str] = field(default_factory=list)
+    heads: list[str] = field(default_factory=list)
+
+    def add_mismatch(self, name: str, theirs: Sequence[int], ours: Sequence[int]) -> None:
+        """Note a weight of another shape in the checkpoint (``theirs``) and the network."""
+        shapes = f'{tuple(theirs)} in the checkpoint, {tuple(ours)} here'
+        self.mismatched.append(f'{name}: {shapes}')
+        is_head = name.split('.')[0].endswith('head') and name.endswith('.weight')
+        if is_head and theirs[0] != ours[0] and tuple(theirs[1:]) == tuple(ours[1:]):
+            self.heads.append(f'{theirs[0]} -> {ours[0]} classes')
 
     def __str__(self) -> str:
         if not (self.converted or self.mismatched or self.unused or self.new):
-            return f'MotionBackbone: all {len(self.used)} weights loaded by name'
-        lines = ['MotionBackbone: loaded a checkpoint into the swapped network']
+            return f'{self.title}: all {len(self.used)} weights loaded by name'
+        lines = [f'{self.title}: what became of the checkpoint']
         for kind, what in (
             ('used', 'loaded by name'),
             ('converted', 'loaded under another name'),
@@ -33,6 +53,7 @@ class LoadReport:
             keys = getattr(self, kind)
             lines += [f'{kind} ({len(keys)}): {what}'] if keys else []
             lines += [f'    {key}' for key in keys]
+        lines += [f'head: {head}, starts anew' for head in self.heads]
         return '\n'.join(lines)
 
 
@@ -80,8 +101,7 @@ class ConvertOnLoad:
             if name not in own:
                 report.unused.append(name)
             elif own[name].shape != weight.shape:
-                shapes = f'{tuple(weight.shape)} in the checkpoint, {tuple(own[name].shape)} here'
-                report.mismatched.append(f'{name}: {shapes}')
+                report.add_mismatch(name, weight.shape, own[name].shape)
             elif key not in made:
                 report.used.append(name)
         report.new = [name for name in own if prefix + name not in state_dict]

@@ -103,6 +103,7 @@ def test_init_weights():
         dict(head_dim=48),
         dict(temporal_stride=3),
         dict(depth=[1, 1]),
+        dict(frozen_stages=5),
     ],
     ids=str,
 )
@@ -125,3 +126,17 @@ def test_refuses_bad_arguments(change):
 def test_an_option_without_effect_is_refused(change, sentence):
     with pytest.raises(ValueError, match=sentence):
         EMIMUniFormer(**GLOBAL, **change)
+
+
+def test_frozen_stages_do_not_learn():
+    net = EMIMUniFormer(**TINY, frozen_stages=2).train()
+    for name, parameter in net.named_parameters():
+        frozen = name.startswith(('patch_embed1', 'patch_embed2', 'blocks1', 'blocks2'))
+        assert parameter.requires_grad == (not frozen), name
+    for name, module in net.named_modules():
+        if name.startswith(('patch_embed1', 'blocks1', 'blocks2')):
+            assert not module.training, name
+    assert net.blocks3.training and net.patch_embed3.training
+    stem = EMIMUniFormer(**TINY, frozen_stages=0)
+    assert not any(p.requires_grad for p in stem.patch_embed1.parameters())
+    assert all(p.requires_grad for p in stem.blocks1.parameters())

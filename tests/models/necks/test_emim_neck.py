@@ -83,3 +83,11 @@ def test_recognizer2d_logits_unchanged_at_step_0(kind, out_indices):
 def test_refuses_other_features(features):
     with pytest.raises(ValueError, match='EMIMNeck: features'):
         EMIMNeck(64, num_segments=4)(features)
+
+
+def test_wrong_channels_name_the_key_and_the_right_number():
+    one, several = EMIMNeck(in_channels=64), EMIMNeck(in_channels=[64, 128])
+    with pytest.raises(ValueError, match='EMIMNeck: model.neck.in_channels must be 128, .* got 64'):
+        one(torch.zeros(1, 128, 2, 3, 3))
+    with pytest.raises(ValueError, match=r'model.neck.in_channels\[1\] must be 64, .* got 128'):
+        several((torch.zeros(1, 64, 2, 3, 3), torch.zeros(1, 64, 2, 3, 3)))

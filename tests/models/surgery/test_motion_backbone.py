@@ -1,3 +1,4 @@
+import copy
 import re
 
 import pytest
@@ -261,3 +262,34 @@ def test_the_table_counts_what_was_added(log, plain, swapped):
     out = next(message for message in log if 'insert in ResNet' in message)
     assert 'layer1.0.conv1' in out
     assert f'+{count["insert"] - count["plain"]:,} (of {count["insert"]:,})' in out
+
+
+@pytest.mark.parametrize('mode', ['insert', 'replace'])
+def test_the_backbones_freezing_leaves_motion_alone(mode):
+    family = 'ResNetTSM' if mode == 'insert' else 'SwinTransformer3D'
+    motion = dict(type=M2A if mode == 'insert' else EMIM)
+    backbone = {**ZOO[family][0], 'type': family, 'frozen_stages': 3}
+    built = MODELS.build(dict(type='MotionBackbone', backbone=backbone, motion=motion, mode=mode))
+    for network in (built, copy.deepcopy(built)):
+        network.train()
+        where = [f'{name}.motion' for name in motion_layers(network)] or emim_layers(network)
+        ours = tuple(f'{name}.' for name in where)
+        frozen, learning = 0, 0
+        for name, parameter in network.named_parameters():
+            if name.startswith(ours):
+                assert parameter.requires_grad, name
+                learning += 1
+            frozen += not parameter.requires_grad
+        assert frozen and learning
+        assert all(network.get_submodule(name).training for name in where)
+
+
+def test_motion_that_was_frozen_stays_so():
+    backbone = {**ZOO['ResNetTSM'][0], 'type': 'ResNetTSM', 'frozen_stages': 3}
+    built = MODELS.build(
+        dict(type='MotionBackbone', backbone=backbone, motion=dict(type=M2A), mode='insert')
+    )
+    first = built.get_submodule(motion_layers(built)[0]).motion
+    first.requires_grad_(False)
+    built.train()
+    assert not any(parameter.requires_grad for parameter in first.parameters())

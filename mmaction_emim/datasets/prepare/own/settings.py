@@ -57,11 +57,11 @@ def choose(clips: Sequence[Description], classes: Sequence[str], network: str) -
     side = median(min(clip.height, clip.width) for clip in clips)
     size = min(SIDES[network], key=lambda size: (abs(size - side), -size))
     named = next((name for name in classes if DIRECTIONS.search(name)), None)
-    batch_size = max(2, min(8 if small else 16, len(clips) // 8))
+    batch_size = max(2, min(8, len(clips) // 8))
     steps = -(-len(clips) // batch_size)
-    wanted = 1500 if small else 1000
+    wanted = 1500 if small else 800
     max_epochs = min(100, max(10, -(-wanted // steps)))
-    lr = float(f'{(5e-5 * batch_size / 8 if small else 1e-3 * batch_size / 16):.2g}')
+    lr = float(f'{(5e-5 if small else 7e-4) * batch_size / 8:.2g}')
     sides = sorted({min(clip.height, clip.width) for clip in clips})
     spread = f'{min(seconds):.1f} to {max(seconds):.1f} s, median {median(seconds):.1f}'
     fps = sorted({round(clip.fps) for clip in clips if clip.fps}) or [0]

@@ -1,0 +1,211 @@
+"""Before the first step: mistakes that a training would not notice, and what it will see."""
+
+import random
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from mmaction.models import ActionDataPreprocessor
+from mmaction.models.recognizers.base import BaseRecognizer
+from mmaction.registry import HOOKS
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+from torch.utils.data import Dataset
+
+from mmaction_emim.models.weights.fit import network_of
+from mmaction_emim.utils.config_checks import check_config, label_map, other_roots
+
+LOOKED_AT = 8  # clips, evenly spaced over the list
+MOST_CLASSES = 20  # that are named with their clips, each
+
+
+class View(NamedTuple):
+    """What the pipeline made of a clip.
+
+    Attributes:
+        size: (T, H, W).
+        spacing: Median of the frames' distances, in seconds; in frames where no rate is known.
+        unit: ``'s'`` or ``'frames'``.
+    """
+
+    size: tuple[int, int, int]
+    spacing: float
+    unit: str
+
+
+@HOOKS.register_module()
+class TrainingCheckHook(Hook):
+    """Refuses what :func:`.check_config` does, and logs the training view and the clips a class.
+
+    A few clips go through the training pipeline, drawn as it draws; the streams of random numbers
+    are as before afterwards. Refused are clips of several sizes in one batch, which MMAction2 pads
+    with black, and labels that the head has no output for; a warning is logged of classes without a
+    clip, of a set that is smaller than a batch, and of loaders with several data roots.
+
+    Raises:
+        ValueError: From the hook, the mistake in a sentence.
+    """
+
+    priority = 'VERY_HIGH'
+    padded = False
+
+    def before_train(self, runner: Runner) -> None:
+        check_config(runner.cfg)
+        for sentence in other_roots(runner.cfg):
+            runner.logger.warning(sentence)
+        self._check_length(runner)
+        sets = list(_listed(runner.train_dataloader.dataset))
+        self._check_classes(runner, sets)
+        self._check_views(runner, sets)
+
+    def before_test(self, runner: Runner) -> None:
+        check_config(runner.cfg, ('test_dataloader',))
+
+    def before_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch: dict | None = None
+    ) -> None:
+        self._warn_of_padding(runner, data_batch)
+
+    def before_val_iter(
+        self, runner: Runner, batch_idx: int, data_batch: dict | None = None
+    ) -> None:
+        self._warn_of_padding(runner, data_batch)
+
+    def before_test_iter(
+        self, runner: Runner, batch_idx: int, data_batch: dict | None = None
+    ) -> None:
+        self._warn_of_padding(runner, data_batch)
+
+    def _check_length(self, runner: Runner) -> None:
+        loader = runner.train_dataloader
+        clips, batch = len(loader.dataset), loader.batch_size or 1
+        if not len(loader):
+            raise ValueError(
+                f'train_dataloader: {clips} clips make no batch of {batch} with drop_last=True; '
+                f'set train_dataloader.batch_size to {clips} or less'
+            )
+        if clips < batch:
+            runner.logger.warning(
+                f'train_dataloader: {clips} clips are fewer than batch_size={batch}'
+            )
+
+    def _check_classes(self, runner: Runner, sets: list[Dataset]) -> None:
+        labels = [label for dataset in sets for label in _labels(dataset)]
+        outputs = getattr(getattr(network_of(runner.model), 'cls_head', None), 'num_classes', None)
+        if not labels or not isinstance(outputs, int):
+            return
+        if max(labels) >= outputs:
+            raise ValueError(
+                f'train_dataloader: label {max(labels)} is in the list, and '
+                f'model.cls_head.num_classes={outputs} has labels 0 to {outputs - 1}'
+            )
+        counts, names = np.bincount(labels, minlength=outputs), _names(runner, outputs)
+        if absent := [names[label] for label in np.flatnonzero(counts == 0)]:
+            runner.logger.warning(
+                f'train_dataloader: no clip of {len(absent)} of {outputs} classes: '
+                f'{", ".join(absent[:5])}{" …" if len(absent) > 5 else ""}'
+            )
+        said = ', '.join(f'{name} {count}' for name, count in zip(names, counts, strict=True))
+        if outputs > MOST_CLASSES:
+            least, most = int(counts.argmin()), int(counts.argmax())
+            said = (
+                f'{counts[least]} ({names[least]}) to {counts[most]} ({names[most]}), median '
+                f'{np.median(counts):g}'
+            )
+        runner.logger.info(f'training clips a class: {said}')
+
+    def _check_views(self, runner: Runner, sets: list[Dataset]) -> None:
+        network = network_of(runner.model)
+        pads = isinstance(network, BaseRecognizer) and isinstance(
+            network.data_preprocessor, ActionDataPreprocessor
+        )
+        views = [view for dataset in sets for view in _views(dataset)]
+        sizes = list(dict.fromkeys(view.size[1:] for view in views))
+        if pads and len(sizes) > 1 and (runner.train_dataloader.batch_size or 1) > 1:
+            raise ValueError(
+                'train_dataloader: clips of several sizes, such as '
+                f'{" and ".join(f"{H} x {W}" for H, W in sizes[:2])}, would be padded with black '
+                'in a batch; give the pipeline a crop, or Resize(scale=(224, 224), '
+                'keep_ratio=False)'
+            )
+        if views:
+            low, middle, high = np.quantile([view.spacing for view in views], [0, 0.5, 1])
+            spread = '' if low == high else f' ({low:.2g} to {high:.2g})'
+            runner.logger.info(
+                f'training view: {" x ".join(map(str, views[0].size))} (T x H x W), frames '
+                f'{middle:.2g} {views[0].unit} apart{spread}'
+            )
+
+    def _warn_of_padding(self, runner: Runner, batch: Any) -> None:
+        inputs = batch.get('inputs') if isinstance(batch, dict) else None
+        if self.padded or not isinstance(inputs, list):
+            return
+        shapes = {tuple(clip.shape) for clip in inputs if isinstance(clip, torch.Tensor)}
+        if len(shapes) > 1:
+            self.padded = True
+            runner.logger.warning(
+                f'a batch has clips of several shapes, {" and ".join(map(str, list(shapes)[:2]))}: '
+                'the smaller are padded with black'
+            )
+
+
+def _listed(dataset: Dataset) -> Iterator[Dataset]:
+    """The datasets with lists, in what wraps them."""
+    inner = [*getattr(dataset, 'datasets', ()), getattr(dataset, 'dataset', None)]
+    inner = [each for each in inner if each is not None]
+    if not inner and hasattr(dataset, 'get_data_info') and hasattr(dataset, 'pipeline'):
+        yield dataset
+    for each in inner:
+        yield from _listed(each)
+
+
+def _labels(dataset: Dataset) -> Iterator[int]:
+    for idx in range(len(dataset)):
+        label = dataset.get_data_info(idx).get('label')
+        several = label if isinstance(label, list | tuple) else [label]
+        yield from (int(one) for one in several if isinstance(one, int | np.integer))
+
+
+def _names(runner: Runner, count: int) -> list[str]:
+    loader = runner.cfg.get('train_dataloader') or {}
+    path = label_map(loader.get('dataset') or {})
+    if path:
+        text = path.read_text(encoding='utf-8-sig', errors='replace')
+        names = [line.strip() for line in text.split('\n') if line.strip()]
+        if len(names) == count:
+            return names
+    return [str(label) for label in range(count)]
+
+
+def _views(dataset: Dataset) -> Iterator[View]:
+    """Views of a few clips; those that fail are left to the training, which says so."""
+    states = random.getstate(), np.random.get_state(), torch.get_rng_state()
+    try:
+        for idx in np.linspace(0, len(dataset) - 1, min(LOOKED_AT, len(dataset)), dtype=int):
+            try:
+                view = _view(dataset, int(idx))
+            except Exception:
+                continue
+            if view:
+                yield view
+    finally:
+        random.setstate(states[0])
+        np.random.set_state(states[1])
+        torch.set_rng_state(states[2])
+
+
+def _view(dataset: Dataset, idx: int) -> View | None:
+    data, frames, fps = dataset.get_data_info(idx), None, 0.0
+    for step in dataset.pipeline.transforms:
+        data = step(data)
+        if frames is None and 'frame_inds' in data:
+            frames, fps = np.asarray(data['frame_inds']), float(data.get('avg_fps') or 0)
+            frames = frames.reshape(-1, data.get('clip_len') or len(frames))
+            frames = frames if frames.shape[1] > 1 else frames.T
+    inputs = data['inputs']
+    if frames is None or not isinstance(inputs, torch.Tensor) or inputs.dim() not in (4, 5):
+        return None
+    T, H, W = inputs.shape[-3:] if inputs.dim() == 5 else (inputs.shape[0], *inputs.shape[-2:])
+    apart = float(np.median(np.abs(np.diff(frames)))) if frames.shape[1] > 1 else 0.0
+    return View((T, H, W), apart / (fps or 1), 's' if fps else 'frames')

@@ -1,0 +1,150 @@
+"""Mistakes in a config that a training would not notice, or only after hours."""
+
+import inspect
+import re
+from collections.abc import Iterator
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.runner import Runner
+
+LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
+_READ_ELSEWHERE = (  # than by the arguments of the Runner
+    'activation_checkpointing',
+    'compile',
+    'custom_imports',
+    'efficient_conv_bn_eval',
+    'model_wrapper_cfg',
+    'runner_type',
+    'strategy',
+    'sync_bn',
+    'tta_model',
+    'tta_pipeline',
+)
+CLOSE = 0.86  # of 1: a key as like one that is read is a slip of that one
+
+
+def check_config(cfg: Config, loaders: tuple[str, ...] = LOADERS) -> None:
+    """Refuse a config with a certain mistake.
+
+    Args:
+        cfg: As a Runner takes it.
+        loaders: Which data loaders are used.
+
+    Raises:
+        ValueError: The first mistake: the key, the value, and what it should be.
+    """
+    for mistake in (
+        *misspelled(cfg),
+        *_loader_mistakes(cfg, loaders),
+        *_class_counts(cfg, loaders),
+    ):
+        raise ValueError(mistake)
+
+
+def read_keys() -> set[str]:
+    """The keys at the top of a config that MMEngine reads."""
+    return {*inspect.signature(Runner.__init__).parameters, *_READ_ELSEWHERE} - {'self', 'cfg'}
+
+
+def misspelled(cfg: Config) -> Iterator[str]:
+    """Top-level keys that nobody reads and that are almost a key that MMEngine reads."""
+    read = read_keys()
+    likely = [key for key in read if not key.startswith('tta_')]  # test_pipeline is no slip
+    for key in cfg:
+        if key in read or re.search(rf'\b{re.escape(key)}\b(?!\s*=[^=])', cfg.text or ''):
+            continue
+        if close := get_close_matches(key, likely, n=1, cutoff=CLOSE):
+            yield f'{cfg.filename}: {key} is read by nobody; did you mean {close[0]}?'
+
+
+def datasets(dataset: Any) -> Iterator[dict]:
+    """Configs of the datasets with lists, inside of ``ConcatDataset`` and the like."""
+    if isinstance(dataset, dict):
+        inner = [*dataset.get('datasets', ()), *filter(None, [dataset.get('dataset')])]
+        if not inner:
+            yield dataset
+        for each in inner:
+            yield from datasets(each)
+
+
+def _loaders(cfg: Config, names: tuple[str, ...]) -> Iterator[tuple[str, dict]]:
+    for name in names:
+        if isinstance(cfg.get(name), dict):
+            yield name, cfg[name]
+
+
+def _loader_mistakes(cfg: Config, loaders: tuple[str, ...]) -> Iterator[str]:
+    for name, loader in _loaders(cfg, loaders):
+        if loader.get('persistent_workers') and not loader.get('num_workers'):
+            yield (
+                f'{name}: persistent_workers=True needs num_workers of 1 or more, got '
+                f'{loader.get("num_workers", 0)}; set {name}.persistent_workers=False'
+            )
+        collate = (loader.get('collate_fn') or {}).get('type')
+        for dataset in datasets(loader.get('dataset')):
+            repeats = dataset.get('num_repeats', 1)
+            if repeats > 1 and collate != 'repeat_pseudo_collate':
+                yield (
+                    f'{name}: num_repeats={repeats} needs '
+                    f"collate_fn=dict(type='repeat_pseudo_collate'), got {collate!r}"
+                )
+
+
+def _class_counts(cfg: Config, loaders: tuple[str, ...]) -> Iterator[str]:
+    """The number of classes, wherever the config says one, and lines of the label map."""
+    found = {}
+    model = cfg.get('model')
+    head = model.get('cls_head') if isinstance(model, dict) else None
+    if not isinstance(head, dict) or not isinstance(head.get('num_classes'), int):
+        return
+    found['model.cls_head.num_classes'] = head.num_classes
+    if 'train_dataloader' in loaders and cfg.get('train_dataloader'):
+        blending = (model.get('data_preprocessor') or {}).get('blending')
+        found |= _numbers(blending, 'model.data_preprocessor.blending')
+    for name, loader in _loaders(cfg, loaders):
+        for dataset in datasets(loader.get('dataset')):
+            if isinstance(dataset.get('num_classes'), int):
+                found[f'{name}.dataset.num_classes'] = dataset.num_classes
+            if path := label_map(dataset):
+                lines = path.read_text(encoding='utf-8-sig', errors='replace').split('\n')
+                found[f'the lines of {path}'] = sum(bool(line.strip()) for line in lines)
+    if len(set(found.values())) > 1:
+        said = ', '.join(f'{place} is {count}' for place, count in found.items())
+        yield f'the number of classes must be one everywhere: {said}'
+
+
+def _numbers(node: Any, path: str) -> dict[str, int]:
+    children = ()
+    if isinstance(node, dict):
+        children = node.items()
+    elif isinstance(node, list | tuple):
+        children = enumerate(node)
+    found = {}
+    for key, child in children:
+        if key == 'num_classes' and isinstance(child, int):
+            found[f'{path}.num_classes'] = child
+        found |= _numbers(child, f'{path}.{key}')
+    return found
+
+
+def label_map(dataset: dict) -> Path | None:
+    """``label_map.txt`` beside a dataset's list, as ``prepare.py`` writes it, if it is there."""
+    root = dataset.get('data_root')
+    path = Path(root or '', 'label_map.txt')
+    return path if isinstance(root, str) and path.is_file() else None
+
+
+def other_roots(cfg: Config) -> Iterator[str]:
+    """Data roots that differ among the loaders, but for train, val or test in them."""
+    roots = {}
+    for name, loader in _loaders(cfg, LOADERS):
+        for dataset in datasets(loader.get('dataset')):
+            if isinstance(dataset.get('data_root'), str):
+                roots[f'{name}.dataset.data_root'] = dataset.data_root
+    plain = {re.sub(r'train(ing)?|val(id(ation)?)?|test(ing)?', '', x) for x in roots.values()}
+    if len(plain) > 1:
+        said = ', '.join(f'{place} is {root!r}' for place, root in roots.items())
+        yield f'the loaders read from several data roots: {said}'

@@ -1,0 +1,147 @@
+"""What is said before the first step of a training, on real clips."""
+
+import logging
+import random
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.runner import Runner
+
+from ..configs import FOLDER
+from ..datasets.numbered_clips import write
+from .conftest import options
+
+SIZES = [(64, 48), (64, 48), (48, 64), (64, 48)]
+TINY = dict(
+    type='Recognizer3D',
+    backbone=dict(type='EMIMUniFormer', arch='tiny', spatial_stride=2),
+    cls_head=dict(type='I3DHead', num_classes=2, in_channels=64, topk=(1,)),
+    data_preprocessor=dict(type='ActionDataPreprocessor', format_shape='NCTHW', mean=[0], std=[1]),
+)
+HEAD = [
+    dict(type='CheckedVideoInit'),
+    dict(type='UniformSample', clip_len=4),
+    dict(type='DecordDecode'),
+]
+RESIZE = [dict(type='Resize', scale=(32, 32), keep_ratio=False)]
+PACK = [dict(type='FormatShape', input_format='NCTHW'), dict(type='PackActionInputs')]
+
+
+@pytest.fixture(scope='module')
+def clips(tmp_path_factory) -> Path:
+    """Four clips of 41 frames at 25 frames a second, the third upright."""
+    folder = tmp_path_factory.mktemp('clips')
+    for i, size in enumerate(SIZES):
+        write(folder / f'{i}.mp4', frames=41, size=size)
+    return folder
+
+
+@pytest.fixture
+def trained(clips, tmp_path, caplog) -> Callable[..., str]:
+    """Trains an epoch on clips 0, 1 …, with a label each; returns the log."""
+
+    def train(
+        labels: list[int], resize: list = RESIZE, batch: int = 2, names: str = '', **more
+    ) -> str:
+        root = tmp_path / 'data'
+        root.mkdir()
+        (root / 'train.txt').write_text(''.join(f'{i}.mp4 {x}\n' for i, x in enumerate(labels)))
+        if names:
+            (root / 'label_map.txt').write_text(names)
+        loader = dict(
+            batch_size=batch,
+            num_workers=0,
+            sampler=dict(type='DefaultSampler', shuffle=False),
+            dataset=dict(
+                type='CheckedVideoDataset',
+                data_root=str(root),
+                data_prefix=dict(video=str(clips)),
+                ann_file='train.txt',
+                pipeline=[*HEAD, *resize, *PACK],
+            ),
+        )
+        given = options(tmp_path / 'work', model=TINY, train_dataloader={**loader, **more})
+        given['custom_hooks'] = [dict(type='TrainingCheckHook')]
+        with caplog.at_level(logging.INFO):
+            Runner.from_cfg(Config(given)).train()
+        return next((tmp_path / 'work').rglob('*.log')).read_text()
+
+    return train
+
+
+def test_the_view_and_the_clips_of_each_class(trained):
+    log = trained([0, 1, 1, 1], names='clap\njump\n')
+    assert 'training view: 4 x 32 x 32 (T x H x W), frames 0.' in log
+    apart = float(re.search(r'frames ([0-9.]+) s apart', log)[1])
+    assert 0.25 < apart < 0.55  # 41 frames in 4 parts at 25 a second: 0.4 s
+    assert 'training clips a class: clap 1, jump 3' in log
+    assert 'WARNING - train' not in log
+
+
+def test_many_classes_are_summed_up(trained, monkeypatch):
+    monkeypatch.setattr('mmaction_emim.engine.training_check_hook.MOST_CLASSES', 1)
+    assert 'training clips a class: 1 (0) to 3 (1), median 2' in trained([0, 1, 1, 1])
+
+
+def test_a_class_without_a_clip_and_a_set_smaller_than_a_batch(trained):
+    log = trained([1, 1], batch=3)
+    assert 'train_dataloader: no clip of 1 of 2 classes: 0' in log
+    assert 'train_dataloader: 2 clips are fewer than batch_size=3' in log
+
+
+def test_clips_of_several_sizes_are_refused(trained):
+    with pytest.raises(ValueError, match='several sizes, such as 48 x 64 and 64 x 48, .* black'):
+        trained([0, 1, 1, 1], resize=[])
+
+
+def test_alone_in_a_batch_they_are_not(trained):
+    assert 'padded' not in trained([0, 1, 1, 1], resize=[], batch=1)
+
+
+def test_a_batch_that_is_padded_later_is_said_once(trained, monkeypatch):
+    monkeypatch.setattr('mmaction_emim.engine.training_check_hook.LOOKED_AT', 1)
+    log = trained([0, 1, 1, 1], resize=[])
+    assert log.count('a batch has clips of several shapes') == 1
+
+
+def test_no_step_at_all_is_refused(trained):
+    with pytest.raises(ValueError, match='2 clips make no batch of 4 with drop_last=True; set'):
+        trained([0, 1], batch=4, drop_last=True)
+
+
+def test_a_label_without_an_output_is_refused(trained):
+    with pytest.raises(ValueError, match='label 2 is in the list, and .*num_classes=2 has labels'):
+        trained([0, 1, 2])
+
+
+def test_what_check_config_refuses_does_not_train(trained):
+    with pytest.raises(ValueError, match='the lines of .*label_map.txt is 3'):
+        trained([0, 1], names='a\nb\nc\n')
+
+
+def test_the_streams_of_random_numbers_are_as_before(trained, monkeypatch):
+    from mmaction_emim.engine import TrainingCheckHook
+
+    drawn = []
+
+    def around(hook, *args):
+        random.seed(3), np.random.seed(3), torch.manual_seed(3)
+        original(hook, *args)
+        drawn.append((random.random(), np.random.rand(), torch.rand(1).item()))
+        random.seed(3), np.random.seed(3), torch.manual_seed(3)
+        drawn.append((random.random(), np.random.rand(), torch.rand(1).item()))
+
+    original = TrainingCheckHook._check_views
+    monkeypatch.setattr(TrainingCheckHook, '_check_views', around)
+    trained([0, 1, 1, 1])
+    assert drawn[0] == drawn[1]
+
+
+def test_shipped_configs_have_the_hook():
+    cfg = Config.fromfile(FOLDER / '_base_' / 'default_runtime.py')
+    assert dict(type='TrainingCheckHook') in cfg.custom_hooks

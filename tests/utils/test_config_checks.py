@@ -1,0 +1,107 @@
+"""Mistakes in a config that would stay silent; and no word on any config that is right."""
+
+from pathlib import Path
+
+import mmaction
+import pytest
+from mmengine.config import Config
+
+from mmaction_emim.utils.config_checks import check_config, misspelled, other_roots
+
+from ..configs import BASES, PATHS, config, path_id
+
+UPSTREAM = Path(mmaction.__file__).parent / '.mim' / 'configs'
+# Its training cannot run: the head has 174 classes, mixup 400.
+WRONG = {'mvit-large-p244_u40_sthv2-rgb.py'}
+
+
+def clips(**more) -> dict:
+    return dict(dataset=dict(type='CheckedVideoDataset', **more), num_workers=2)
+
+
+@pytest.mark.parametrize(
+    'options, what',
+    [
+        (dict(train_dataloder=clips()), 'train_dataloder is read by nobody; .* train_dataloader'),
+        (dict(optim_wraper=dict()), 'did you mean optim_wrapper'),
+        (dict(custom_hook=[]), 'did you mean custom_hooks'),
+        (
+            dict(val_dataloader=dict(dataset=dict(), num_workers=0, persistent_workers=True)),
+            'val_dataloader: persistent_workers=True needs num_workers of 1 or more, got 0',
+        ),
+        (
+            dict(train_dataloader=clips(num_repeats=2)),
+            "num_repeats=2 needs collate_fn=dict.type='repeat_pseudo_collate'., got None",
+        ),
+        (
+            dict(
+                model=dict(cls_head=dict(num_classes=3)),
+                train_dataloader=dict(
+                    dataset=dict(type='ConcatDataset', datasets=[dict(num_classes=4)])
+                ),
+            ),
+            'must be one everywhere: model.cls_head.num_classes is 3, '
+            'train_dataloader.dataset.num_classes is 4',
+        ),
+        (
+            dict(
+                train_dataloader=clips(),
+                model=dict(
+                    cls_head=dict(num_classes=3),
+                    data_preprocessor=dict(blending=dict(augments=[dict(num_classes=5)])),
+                ),
+            ),
+            'blending.augments.0.num_classes is 5',
+        ),
+    ],
+)
+def test_a_mistake_is_a_sentence(options, what):
+    with pytest.raises(ValueError, match=what):
+        check_config(Config(options))
+
+
+def test_a_label_map_of_another_number_of_classes(tmp_path):
+    (tmp_path / 'label_map.txt').write_text('\ufeffa\nb\n\n', 'utf-8')
+    cfg = Config(
+        dict(
+            model=dict(cls_head=dict(num_classes=3)),
+            test_dataloader=clips(data_root=str(tmp_path)),
+        )
+    )
+    with pytest.raises(ValueError, match='the lines of .*label_map.txt is 2'):
+        check_config(cfg, ('test_dataloader',))
+    check_config(cfg, ('train_dataloader',))
+
+
+def test_a_variable_that_the_file_reads_is_none(tmp_path):
+    path = tmp_path / 'mine.py'
+    path.write_text('work_dirs = "x"\nwork_dir = work_dirs + "/y"\n')
+    assert not list(misspelled(Config.fromfile(path)))
+    path.write_text('work_dirs = "x"\n')
+    assert list(misspelled(Config.fromfile(path)))
+
+
+def test_a_root_for_one_of_three_loaders():
+    roots = dict(train_dataloader=clips(data_root='data/mine'))
+    cfg = Config(roots | dict(val_dataloader=clips(data_root='data/sthv2')))
+    assert 'train_dataloader.dataset.data_root is' in next(other_roots(cfg))
+    roots = dict(train_dataloader=clips(data_root='data/mine/train'))
+    assert not list(
+        other_roots(Config(roots | dict(val_dataloader=clips(data_root='data/mine/val'))))
+    )
+
+
+@pytest.mark.parametrize('path', [p for p in PATHS if p not in BASES], ids=path_id)
+def test_shipped_configs_pass(path):
+    check_config(config(path))
+    assert not list(other_roots(config(path)))
+
+
+@pytest.mark.slow
+def test_every_config_of_upstream_passes():
+    paths = [p for p in UPSTREAM.rglob('*.py') if '_base_' not in p.parts and p.name not in WRONG]
+    assert len(paths) > 200
+    for path in paths:
+        cfg = Config.fromfile(path)
+        check_config(cfg)
+        assert not list(other_roots(cfg)), path
