@@ -17,7 +17,7 @@ class LoadReport:
         title: What the text begins with.
         used: Loaded by name.
         converted: Loaded under another name.
-        mismatched: Of another shape, with both.
+        mismatched: Those of another shape, with both shapes.
         unused: Not in the network.
         new: Not in the checkpoint.
         heads: ``'174 -> 2 classes'`` of each head of another number of classes.

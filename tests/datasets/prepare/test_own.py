@@ -61,7 +61,7 @@ def test_broken_clips_and_copies_are_left_out_and_said(said):
     assert '36 clips found: ' in text and '.WMV 3' in text
     assert '1 left out, undecodable: ' in text and '1 left out, empty: ' in text
     assert '3 left out, the same content as another: ' in text and 'copy_of_' in text
-    assert '1 other files are no clips of a class: notes.txt' in text
+    assert 'not a clip of a class, 1: notes.txt' in text
 
 
 def test_no_person_is_on_both_sides(said):

@@ -170,7 +170,7 @@ def summary(result: Sorted, others: Sequence[str]) -> Iterator[str]:
     kinds = ', '.join(f'{suffix} {count}' for suffix, count in suffixes.most_common())
     yield f'{len(result.clips)} clips found: {kinds}'
     if others:
-        yield f'{len(others)} other files are no clips of a class: {_some(others)}'
+        yield f'not a clip of a class, {len(others)}: {_some(others)}'
     reasons = defaultdict(list)
     for path, why in result.left_out.items():
         kind, _, detail = why.partition(':')
