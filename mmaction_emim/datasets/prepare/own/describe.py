@@ -21,6 +21,7 @@ class Description(NamedTuple):
         codec: FFmpeg's name, such as ``'h264'``.
         problem: Why it cannot be read; ``''`` where it can.
         digest: Equal for clips that are likely to hold the same.
+        remark: What is odd about its time stamps; ``''`` if nothing.
     """
 
     frames: int = 0
@@ -30,6 +31,7 @@ class Description(NamedTuple):
     codec: str = ''
     problem: str = ''
     digest: str = ''
+    remark: str = ''
 
     @property
     def seconds(self) -> float:
@@ -69,4 +71,5 @@ def _describe(path: Path, verdict: Verdict) -> Description:
             stream.codec_context.codec.canonical_name,
             '',
             verdict.digest,
+            verdict.remark,
         )

@@ -144,7 +144,7 @@ def write_lists(out: Path, result: Sorted) -> None:
         else:
             (out / f'{split}.txt').unlink(missing_ok=True)
     write_text(out / 'label_map.txt', ''.join(f'{name}\n' for name in classes))
-    header = 'list clip class group frames seconds fps width height codec problem'.split()
+    header = 'list clip class group frames seconds fps width height codec remark problem'.split()
     rows = [header, *map(list, _rows(result))]
     text = ''.join('\t'.join(' '.join(cell.split()) for cell in row) + '\n' for row in rows)
     write_text(out / 'report.tsv', text.encode('utf-8', 'replace').decode())
@@ -155,8 +155,8 @@ def _rows(result: Sorted) -> Iterator[tuple[str, ...]]:
         d, why = result.found[clip.path], result.left_out.get(clip.path, '')
         numbers = (d.frames, f'{d.seconds:.2f}', f'{d.fps:g}', d.width, d.height)
         known = map(str, numbers if d.frames else [''] * 5)
-        split = '' if why else clip.split
-        yield split, clip.path, clip.label, clip.group or '', *known, d.codec, why
+        named = '' if why else clip.split, clip.path, clip.label, clip.group or ''
+        yield *named, *known, d.codec, d.remark, why
 
 
 def summary(result: Sorted, others: Sequence[str]) -> Iterator[str]:
@@ -177,6 +177,8 @@ def summary(result: Sorted, others: Sequence[str]) -> Iterator[str]:
         reasons[kind].append(f'{path} ({detail.strip()})' if detail else path)
     for kind, paths in _merged(reasons).items():
         yield f'{len(paths)} left out, {kind}: {_some(paths)}'
+    if odd := [path for path, found in result.found.items() if found.remark]:
+        yield f'{len(odd)} with odd time stamps, which the report describes: {_some(odd)}'
     splits = {split: Counter(clip.label for clip in result.of(split)) for split in SPLITS}
     splits = {split: counts for split, counts in splits.items() if counts}
     yield 'in lists: ' + ', '.join(f'{s} {counts.total()}' for s, counts in splits.items())
