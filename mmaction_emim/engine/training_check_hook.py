@@ -168,9 +168,9 @@ def _labels(dataset: Dataset) -> Iterator[int]:
 
 
 def _names(runner: Runner, count: int) -> list[str]:
-    loader = runner.cfg.get('train_dataloader') or {}
-    path = label_map(loader.get('dataset') or {})
-    if path:
+    loader = runner.cfg.get('train_dataloader')
+    dataset = loader.get('dataset') if isinstance(loader, dict) else None
+    if path := label_map(dataset) if isinstance(dataset, dict) else None:
         text = path.read_text(encoding='utf-8-sig', errors='replace')
         names = [line.strip() for line in text.split('\n') if line.strip()]
         if len(names) == count:

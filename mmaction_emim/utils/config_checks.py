@@ -16,6 +16,7 @@ _READ_ELSEWHERE = (  # than by the arguments of the Runner
     'compile',
     'custom_imports',
     'efficient_conv_bn_eval',
+    'find_unused_parameters',
     'model_wrapper_cfg',
     'runner_type',
     'strategy',
@@ -31,7 +32,7 @@ def check_config(cfg: Config, loaders: tuple[str, ...] = LOADERS) -> None:
 
     Args:
         cfg: As a Runner takes it.
-        loaders: Which data loaders are used.
+        loaders: Which data loaders are used; keys are looked at with ``train_dataloader`` only.
 
     Raises:
         ValueError: The first mistake: the key, the value, and what it should be.
@@ -84,12 +85,13 @@ def _loader_mistakes(cfg: Config, loaders: tuple[str, ...]) -> Iterator[str]:
                 f'{loader.get("num_workers", 0)}; set {name}.persistent_workers=False'
             )
         collate = (loader.get('collate_fn') or {}).get('type')
+        collate = str(getattr(collate, '__name__', collate)).rpartition('.')[2]
         for dataset in datasets(loader.get('dataset')):
             repeats = dataset.get('num_repeats', 1)
             if repeats > 1 and collate != 'repeat_pseudo_collate':
                 yield (
                     f'{name}: num_repeats={repeats} needs '
-                    f"collate_fn=dict(type='repeat_pseudo_collate'), got {collate!r}"
+                    f"collate_fn=dict(type='repeat_pseudo_collate'), got {collate}"
                 )
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import mmaction
 import pytest
+from mmaction.datasets import repeat_pseudo_collate
 from mmengine.config import Config
 
 from mmaction_emim.utils.config_checks import check_config, misspelled, other_roots
@@ -71,6 +72,16 @@ def test_a_label_map_of_another_number_of_classes(tmp_path):
     with pytest.raises(ValueError, match='the lines of .*label_map.txt is 2'):
         check_config(cfg, ('test_dataloader',))
     check_config(cfg, ('train_dataloader',))
+
+
+def test_a_collate_function_by_name_scope_or_itself():
+    for collate in ('mmaction.repeat_pseudo_collate', repeat_pseudo_collate):
+        loader = {**clips(num_repeats=2), 'collate_fn': dict(type=collate)}
+        check_config(Config(dict(train_dataloader=loader)))
+
+
+def test_a_test_takes_keys_that_nobody_reads():
+    check_config(Config(dict(optim_wraper=dict())), ('test_dataloader',))
 
 
 def test_a_variable_that_the_file_reads_is_none(tmp_path):
