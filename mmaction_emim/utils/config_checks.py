@@ -37,11 +37,8 @@ def check_config(cfg: Config, loaders: tuple[str, ...] = LOADERS) -> None:
     Raises:
         ValueError: The first mistake: the key, the value, and what it should be.
     """
-    for mistake in (
-        *misspelled(cfg),
-        *_loader_mistakes(cfg, loaders),
-        *_class_counts(cfg, loaders),
-    ):
+    slips = misspelled(cfg) if 'train_dataloader' in loaders else ()
+    for mistake in (*slips, *_loader_mistakes(cfg, loaders), *_class_counts(cfg, loaders)):
         raise ValueError(mistake)
 
 
