@@ -29,9 +29,13 @@ else
     # torchrun's static rendezvous, and a store that all starts share, hand the addresses of the ended
     # processes to the new ones, which then wait for nobody.
     export TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1
-    rendezvous=(--rdzv-backend=c10d --rdzv-endpoint="$address:$port"
-        --rdzv-conf="is_host=$((node == 0))${RDZV_CONF:+,$RDZV_CONF}" --max-restarts="$restarts")
-    [ "$nodes" != 1 ] || rendezvous+=(--local-addr="$address")
+    rendezvous=(--max-restarts="$restarts")
+    if [ "$nodes" = 1 ]; then # c10d would share the port of another job; this takes a free one
+        rendezvous+=(--standalone --local-addr="$address")
+    else
+        rendezvous+=(--rdzv-backend=c10d --rdzv-endpoint="$address:$port"
+            --rdzv-conf="is_host=$((node == 0))${RDZV_CONF:+,$RDZV_CONF}")
+    fi
 fi
 read -ra torchrun_args <<<"${TORCHRUN_ARGS:-}"
 cpus=$(getconf _NPROCESSORS_ONLN)

@@ -59,6 +59,12 @@ def test_restarts(command, arguments, environ):
     assert 'TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1' in words
 
 
+def test_restarts_on_one_node(command):
+    torchrun, _ = options(command('c.py', '2', '--max-restarts=3'))
+    assert '--standalone' in torchrun and '--local-addr=127.0.0.1' in torchrun
+    assert not any(word.startswith('--rdzv') for word in torchrun)
+
+
 def test_other_options_of_torchrun(command):
     torchrun, _ = options(command('c.py', '2', TORCHRUN_ARGS='--log-dir=logs --tee=3'))
     assert torchrun[-2:] == ['--log-dir=logs', '--tee=3']
