@@ -138,7 +138,7 @@ class Drills:
             job.until_step(self.random.randrange(STEPS * EPOCHS))
             job.kill(job.process.pid if launcher else job.rank(self.random.randrange(2)))
             status = job.wait()
-            if launcher and not job.gone(20):
+            if launcher and not job.gone(60):  # seconds; what still imports ends after that
                 lost.append(f'{work}: processes went on')
             elif not launcher and status:
                 lost.append(f'{work}: ended with {status}')
