@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mmaction.registry import HOOKS
-from mmengine.dist import is_main_process
+from mmengine.dist import all_reduce_params, is_main_process
 from mmengine.hooks import CheckpointHook
 from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, Runner
 
@@ -25,6 +25,7 @@ class DurableCheckpointHook(CheckpointHook):
 
     A checkpoint is written before the validation of its epoch and, since schedule and best score
     may depend on it, once more after. One that was resumed from before it is validated first.
+    Several processes have the same statistics of BatchNorm, their mean, from each checkpoint on.
 
     Takes the same arguments; overrides MMEngine's private ``_save_checkpoint_with_step`` and
     ``_save_best_checkpoint``, and calls ``_decide_current_val_interval`` of the loops.
@@ -40,9 +41,7 @@ class DurableCheckpointHook(CheckpointHook):
     def _validate(self, runner: Runner) -> None:
         if _validation_is_due(runner):
             runner.logger.info('the validation that the checkpoint was written before')
-            path = self._path(self._step(runner))
-            if self.last_ckpt is None and self.file_backend.isfile(path):
-                self.last_ckpt = path  # is written again
+            self.last_ckpt = self._path(self._step(runner))  # is written again
             runner.val_loop.run()
 
     def after_val_epoch(self, runner: Runner, metrics: dict | None = None) -> None:
@@ -70,6 +69,7 @@ class DurableCheckpointHook(CheckpointHook):
             runner.message_hub.update_info('keep_ckpt_ids', kept)  # saved in the checkpoint
         name, last = self.filename_tmpl.format(step), self._path(step)
         runner.message_hub.update_info('last_ckpt', last)
+        _share_statistics(runner)
         runner.save_checkpoint(
             self.out_dir,
             name,
@@ -112,6 +112,13 @@ class DurableCheckpointHook(CheckpointHook):
         for path in later.removed:
             if path not in current:
                 _remove(backend, path)
+
+
+def _share_statistics(runner: Runner) -> None:
+    """BatchNorm's are each process's own, and all resume from those of the first one's file."""
+    averages = [hook.ema_model for hook in runner.hooks if hasattr(hook, 'ema_model')]
+    for model in (runner.model, *averages):
+        all_reduce_params(model.buffers(), op='mean')
 
 
 def _validation_is_due(runner: Runner) -> bool:

@@ -25,6 +25,13 @@ def test_at_the_worst_moments(drills, variant, moment):
     assert drills.kill(variant, 1, MOMENTS[moment]) == (1, [])
 
 
+def test_statistics_of_two_processes(drills):
+    """From a checkpoint that no validation follows, which would share BatchNorm's statistics."""
+    assert drills.kill(
+        VARIANTS[6], 1, lambda job: job.reached(job.work.joinpath('iter_6.pth').is_file)
+    ) == (1, [])
+
+
 def test_a_validation_that_was_killed_is_made(drills, tmp_path):
     variant, work = VARIANTS[0], tmp_path / 'work'
     drills.uninterrupted(variant)
