@@ -155,6 +155,7 @@ def main() -> None:
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument('--only', default='', help='drills whose name this expression is in')
     args = parser.parse_args()
+    rows: list[tuple[int, int, int, int]] = []
     print('| drill | tried | survived | lost | seconds |\n|---|---|---|---|---|', flush=True)
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder) / 'data'
@@ -168,8 +169,11 @@ def main() -> None:
             tried, lost = drill()
             for sentence in lost:
                 print(sentence, file=sys.stderr)
-            row = name, tried, tried - len(lost), len(lost), round(time.monotonic() - started)
-            print(f'| {" | ".join(map(str, row))} |', flush=True)
+            rows.append((tried, tried - len(lost), len(lost), round(time.monotonic() - started)))
+            print(f'| {name} | {" | ".join(map(str, rows[-1]))} |', flush=True)
+        print(
+            f'| together | {" | ".join(str(sum(column)) for column in zip(*rows, strict=True))} |'
+        )
         server.close()
 
 
