@@ -109,7 +109,7 @@ def _class_counts(cfg: Config, loaders: tuple[str, ...]) -> Iterator[str]:
                 found[f'{name}.dataset.num_classes'] = dataset.num_classes
             if path := label_map(dataset):
                 lines = path.read_text(encoding='utf-8-sig', errors='replace').split('\n')
-                found[f'the lines of {path}'] = sum(bool(line.strip()) for line in lines)
+                found[f'the number of lines of {path}'] = sum(bool(line.strip()) for line in lines)
     if len(set(found.values())) > 1:
         said = ', '.join(f'{place} is {count}' for place, count in found.items())
         yield f'the number of classes must be one everywhere: {said}'

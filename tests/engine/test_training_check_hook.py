@@ -120,7 +120,7 @@ def test_a_label_without_an_output_is_refused(trained):
 
 
 def test_what_check_config_refuses_does_not_train(trained):
-    with pytest.raises(ValueError, match='the lines of .*label_map.txt is 3'):
+    with pytest.raises(ValueError, match='the number of lines of .*label_map.txt is 3'):
         trained([0, 1], names='a\nb\nc\n')
 
 

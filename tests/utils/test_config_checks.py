@@ -69,7 +69,7 @@ def test_a_label_map_of_another_number_of_classes(tmp_path):
             test_dataloader=clips(data_root=str(tmp_path)),
         )
     )
-    with pytest.raises(ValueError, match='the lines of .*label_map.txt is 2'):
+    with pytest.raises(ValueError, match='the number of lines of .*label_map.txt is 2'):
         check_config(cfg, ('test_dataloader',))
     check_config(cfg, ('train_dataloader',))
 
