@@ -1,8 +1,6 @@
 """MMAction2's own tools, run by ours, on a config of this project."""
 
 import importlib.util
-import subprocess
-import sys
 
 import pytest
 
@@ -15,14 +13,13 @@ moviepy = pytest.mark.skipif(
 
 
 @pytest.fixture(scope='module')
-def checkpoint(root, motion_shapes, tmp_path_factory):
+def checkpoint(call, motion_shapes, tmp_path_factory):
     """MMEngine's own, with its log history, after two iterations of real training."""
     work = tmp_path_factory.mktemp('work')
     options = [f'data_root={motion_shapes}', 'train_cfg.max_epochs=1']
     options += ['train_dataloader.dataset.indices=4', 'train_dataloader.batch_size=2']
     options += ['train_cfg.val_interval=9', 'model.backbone.window=3']
-    command = ['tools/train.py', CONFIG, '--work-dir', str(work), '--cfg-options', *options]
-    done = subprocess.run([sys.executable, *command], cwd=root, capture_output=True, text=True)
+    done = call('tools/train.py', CONFIG, '--work-dir', str(work), '--cfg-options', *options)
     assert done.returncode == 0, done.stderr[-3000:]
     return work / 'epoch_1.pth'
 
@@ -51,12 +48,12 @@ def test_says_what_it_does_not_find(name, message):
         find_upstream_tool(name)
 
 
-def test_publish_model(run, checkpoint, tmp_path):
+def test_publish_model(run, call, checkpoint, tmp_path):
     done = run('tools/upstream.py', 'publish_model', str(checkpoint), str(tmp_path / 'x.pth'))
     assert done.returncode == 0, done.stderr
     (published,) = tmp_path.glob('x_*.pth')
     assert published.stat().st_size < checkpoint.stat().st_size / 2
-    done = run('tools/upstream.py', 'publish_model', 'no.pth', 'x.pth')
+    done = call('tools/upstream.py', 'publish_model', 'no.pth', 'x.pth')
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1] == "error: [Errno 2] No such file or directory: 'no.pth'"
 
