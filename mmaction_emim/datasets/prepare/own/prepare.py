@@ -35,7 +35,7 @@ def prepare_own(
     beside it, as ``NAME.new.py``.
 
     Args:
-        source: Folder of classes or of splits, see :func:`.find_clips`, or a table, see
+        source: Folder of classes or of splits, see :func:`.own.clips.find_clips`, or a table, see
             :func:`.read_table`.
         out: Folder to write to; the config is named after it.
         configs: Folder of the project's configs.
