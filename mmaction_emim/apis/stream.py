@@ -1,8 +1,10 @@
-"""Predictions over time: windows of a long video, a camera or a stream, each frame decoded once.
+"""Predictions over time: windows of a long video, a camera or a stream, each frame decoded once::
 
-stream = MotionStream(MotionInferencer('emim_k400', 'epoch_110.pth'))
-for window in stream('rtsp://camera/1'):
-    print(window.start, window.end, window.smoothed.argmax())
+    stream = MotionStream(MotionInferencer('emim_k400', 'epoch_110.pth'))
+    for window in stream('rtsp://camera/1'):
+        print(window.start, window.end, window.smoothed.argmax())
+
+Frames come from a :class:`.StreamSource`.
 """
 
 import os
