@@ -2,7 +2,8 @@
 
 from mmaction.registry import MODELS
 
-from . import backbones, motion, necks, surgery  # noqa: F401 (all but motion register themselves)
+from . import backbones, motion, necks  # noqa: F401 (all but motion register themselves)
+from .surgery import motion_backbone  # noqa: F401
 
 for name in motion.__all__:
     MODELS.register_module(module=getattr(motion, name), force=True)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from . import flops, registration  # noqa: F401  flops registers itself
-from .backends import BACKENDS, PLAIN, at_least_float32, check_backend, choose
+from .backends import BACKENDS, PLAIN, at_least_float32, check_backend, choose_backend
 from .correlation import SpatialCorrelationSampler, spatial_correlation_sample
 from .depthwise import depthwise_conv3d
 from .displacement import MotionField, motion_field
@@ -68,7 +68,7 @@ def cost_volume(
     """
     check_choices(out_of_frame, backend)
     _check_shapes(q, bias, window, k=k)
-    backend = choose(backend, q, window)
+    backend = choose_backend(backend, q, window)
     if backend in PLAIN:
         with torch.autocast(q.device.type, enabled=False):
             return PLAIN[backend].cost_volume(*at_least_float32(q, k, bias), window, out_of_frame)
@@ -100,7 +100,7 @@ def local_attention(
     """
     check_choices(out_of_frame, backend)
     _check_shapes(q, bias, window, k=k, v=v)
-    backend = choose(backend, q, window)
+    backend = choose_backend(backend, q, window)
     if backend in PLAIN:
         with torch.autocast(q.device.type, enabled=False):
             context, affinity = PLAIN[backend].local_attention(
@@ -141,7 +141,7 @@ def motion_attention(
     """
     check_choices(out_of_frame, backend)
     _check_packed(qkv, bias, window, mlp)
-    backend = choose(backend, qkv, window)
+    backend = choose_backend(backend, qkv, window)
     if backend in PLAIN:
         with torch.autocast(qkv.device.type, enabled=False):
             qkv_, bias, *mlp = at_least_float32(qkv, bias, *mlp)

@@ -15,7 +15,7 @@ def check_backend(backend: str) -> None:
         raise ValueError(f'backend: got {backend!r}; accepted are {("auto", *BACKENDS)}')
 
 
-def choose(backend: str, x: Tensor, window: int) -> str:
+def choose_backend(backend: str, x: Tensor, window: int) -> str:
     """The backend for tensors such as ``x``, whose last size is a head's channels.
 
     Raises:

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .backends import at_least_float32, check_backend, choose
+from .backends import at_least_float32, check_backend, choose_backend
 from .registration import local_attention
 
 Pair = int | tuple[int, int]
@@ -77,7 +77,7 @@ def spatial_correlation_sample(
     if why_plain and backend not in ('auto', 'reference'):
         raise ValueError(f'backend: {backend!r} {why_plain}; use auto')
     if backend != 'reference' and not why_plain:
-        backend = choose(backend, input1.movedim(1, -1), patch[0])
+        backend = choose_backend(backend, input1.movedim(1, -1), patch[0])
     with torch.autocast(input1.device.type, enabled=False):
         if single and stride != (1, 1):
             out = _offset_by_offset(input1, input2, patch, stride, padding, step)

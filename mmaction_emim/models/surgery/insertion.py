@@ -17,7 +17,7 @@ class Insertion(nn.Module):
     term, the tokens: the layer gets ``x`` in the order that it had, and no copy is made for it.
 
     Args:
-        name: The layer's, for errors.
+        name: What errors begin with: who put it there, and the layer.
         module: Motion module on (B, T, H, W, C).
         dim: Channels C.
         layout: The layout of the layer's input.
@@ -71,7 +71,7 @@ class Insertion(nn.Module):
             tokens, class_tokens = self.layout.split(x, *context)
             tokens = self._with_motion(tokens)
         except ValueError as error:
-            raise ValueError(f'MotionBackbone: {self.name}: {error}') from error
+            raise ValueError(f'{self.name}: {error}') from error
         return self.layout.merge(tokens, class_tokens)
 
 
@@ -82,5 +82,6 @@ def _motion_first(layer: nn.Module, args: tuple) -> tuple:
 def insert(backbone: nn.Module, point: InsertionPoint, module: nn.Module, zero_init: bool) -> None:
     """Put ``module`` before the point's layer, as its child ``motion``."""
     layer = backbone.get_submodule(point.name)
-    layer.motion = Insertion(point.name, module, point.dim, point.layout, zero_init)
+    name = f'MotionBackbone: {point.name}'
+    layer.motion = Insertion(name, module, point.dim, point.layout, zero_init)
     layer.register_forward_pre_hook(_motion_first)

@@ -21,6 +21,7 @@ def main(which: str) -> None:
         )
     import torch
 
+    import mmaction_emim.models.plain
     import mmaction_emim.ops  # noqa: F401
     from mmaction_emim.models import motion
 

@@ -1,0 +1,103 @@
+"""Motion modules in networks of timm and transformers."""
+
+import copy
+
+import pytest
+import torch
+
+from mmaction_emim.models import motion
+from mmaction_emim.models.plain import insert_motion, replace_attention
+
+from .families import FAMILIES, GRID, build
+
+EMIM = dict(type='EMIMAttention', window=3)
+every_family = pytest.mark.parametrize('name', FAMILIES)
+
+
+def put(mode, model, name, module=EMIM, **options):
+    family, i = FAMILIES[name], int(mode == 'replace')
+    do = replace_attention if i else insert_motion
+    layers, order, prefix = family.layers[i], family.order[i], family.prefix[i]
+    return do(model, module, layers, GRID, order=order, prefix=prefix, **options)
+
+
+def a_step(model, tokens):
+    """Plain SGD on the tokens' squares."""
+    model.train()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    loss = tokens(model).square().mean()
+    loss.backward()
+    optimizer.step()
+    model.eval()
+    return loss
+
+
+@every_family
+def test_inserted_nothing_changes_until_trained(name):
+    model, tokens = build(name)
+    names = {*model.state_dict()}
+    with torch.no_grad():
+        before = tokens(model)
+        report = put('insert', model, name)
+        assert torch.equal(tokens(model), before)
+    assert names <= {*model.state_dict()} and len(report.rows) == 2
+    assert f'{len(report.rows)} layers' in str(report) and 'EMIMAttention' in str(report)
+    assert torch.equal(tokens(copy.deepcopy(model)), before)
+    assert a_step(model, tokens).isfinite()
+    for parameter_name, parameter in model.named_parameters():
+        if '.motion.module.proj' in parameter_name:  # what starts at zero
+            assert parameter.any(), parameter_name
+    assert not torch.equal(tokens(model), before)
+
+
+@every_family
+def test_replaced_it_has_the_attentions_weights_and_learns(name):
+    model, tokens = build(name)
+    originals = [
+        attention for path, attention in model.named_modules() if path in replaced(model, name)
+    ]
+    put('replace', model, name)
+    modules = [m for m in model.modules() if type(m).__name__ == 'EMIMAttention']
+    assert len(modules) == len(originals) == 2
+    for module, original in zip(modules, originals, strict=True):
+        rows = torch.cat([p for p in original.state_dict().values() if p.dim() == 2])
+        for ours in (module.qkv.weight, module.proj.weight):
+            assert all((rows == row).all(1).any() for row in ours)
+    assert a_step(model, tokens).isfinite()
+    for module in modules:
+        assert all(p.grad.isfinite().all() for p in module.parameters())
+        assert module.qkv.weight.grad.any() and module.rpb.grad.any()
+
+
+def replaced(model, name):
+    from fnmatch import fnmatchcase
+
+    pattern = FAMILIES[name].layers[1].split('.')
+    return [
+        path
+        for path, _ in model.named_modules()
+        if len(path.split('.')) == len(pattern) and all(map(fnmatchcase, path.split('.'), pattern))
+    ]
+
+
+@pytest.mark.slow
+@every_family
+@pytest.mark.parametrize('mode', ['insert', 'replace'])
+def test_compiled_it_computes_the_same(name, mode):
+    model, tokens = build(name)
+    put(mode, model, name)
+    with torch.no_grad():
+        expected = tokens(model)
+        model.forward = torch.compile(model.forward, backend='aot_eager')
+        torch.testing.assert_close(tokens(model), expected)
+
+
+@pytest.mark.slow
+@every_family
+@pytest.mark.parametrize('module', motion.__all__)
+def test_every_module_is_inserted_as_nothing(name, module):
+    model, tokens = build(name)
+    with torch.no_grad():
+        before = tokens(model)
+        put('insert', model, name, dict(type=module))
+        assert torch.equal(tokens(model), before)
