@@ -47,12 +47,15 @@ def colour_wheel(side: int) -> np.ndarray:
     return np.concatenate([flow_colours(flow, 1.0), np.uint8(255 * inside)], axis=-1)
 
 
-def draw_arrows(image: np.ndarray, flow: np.ndarray) -> np.ndarray:
-    """White arrows with a dark outline, one from the middle of each cell of a grid.
+def draw_arrows(
+    image: np.ndarray, flow: np.ndarray, colours: np.ndarray | None = None
+) -> np.ndarray:
+    """Arrows with a dark outline, one from the middle of each cell of a grid.
 
     Args:
         image: (h, w, 3) uint8, RGB; not changed.
         flow: (rows, columns, 2), x and y, in pixels of ``image``; NaN: no arrow.
+        colours: (rows, columns, 3) uint8, RGB. None (default): white.
 
     Returns:
         (h, w, 3) uint8, RGB.
@@ -60,14 +63,16 @@ def draw_arrows(image: np.ndarray, flow: np.ndarray) -> np.ndarray:
     image = np.ascontiguousarray(image).copy()
     (h, w), (rows, columns) = image.shape[:2], flow.shape[:2]
     cell = min(h / rows, w / columns)
-    thin = max(1, round(cell / 24))
+    thin = max(1, round(cell / 16))
     arrows = []
     for row, column in np.ndindex(rows, columns):
         start = np.array([(column + 0.5) * w / columns, (row + 0.5) * h / rows])
         if np.isfinite(flow[row, column]).all():
-            arrows.append((start, start + flow[row, column]))
-    for colour, thickness in ((OUTLINE, thin + 2), (INK, thin)):
-        for start, end in arrows:
+            ink = INK if colours is None else colours[row, column].tolist()
+            arrows.append((start, start + flow[row, column], ink))
+    for outline in (True, False):
+        for start, end, ink in arrows:
+            colour, thickness = (OUTLINE, thin + 2) if outline else (ink, thin)
             length = np.linalg.norm(end - start)
             if length < SHORTEST:
                 _dot(image, start, thickness, colour)

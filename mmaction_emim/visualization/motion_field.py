@@ -53,7 +53,7 @@ def in_pixels(displacement: np.ndarray | Tensor, size: Sequence[int]) -> np.ndar
 def draw_motion_field(
     frames: np.ndarray,
     field: MotionField,
-    style: str = 'both',
+    style: str = 'arrows',
     longest: float | None = None,
     side: int = 320,
 ) -> tuple[np.ndarray, float]:
@@ -67,8 +67,8 @@ def draw_motion_field(
         frames: Frames of one clip, (T, H, W, 3) uint8, RGB, as the network saw them.
         field: The same clip's: displacement (P, rows, columns, 2) in tokens and confidence
             (P, rows, columns).
-        style: ``'arrows'`` over the frames, ``'colours'`` over grey frames, or ``'both'``
-            (default): arrows over colours.
+        style: ``'arrows'`` (default) in flow colours over the frames, ``'colours'`` over grey
+            frames, or ``'both'``: white arrows over colours over grey frames.
         longest: Displacement of the full colour, in pixels of ``frames``. None (default): nine in
             ten of those that are drawn are shorter; at least one pixel.
         side: The shorter side of a picture, about: frames are enlarged by whole numbers.
@@ -102,7 +102,8 @@ def draw_motion_field(
             picture = _coloured(picture, flow[pair], confidence[pair], longest)
         if style != 'colours':
             arrows = np.where(seen[pair][..., None], flow[pair] * zoom, np.nan)
-            picture = draw_arrows(picture, arrows)
+            ink = flow_colours(flow[pair], longest) if style == 'arrows' else None
+            picture = draw_arrows(picture, arrows, ink)
         pictures.append(picture)
     return np.stack(pictures), longest
 
@@ -121,7 +122,9 @@ def _coloured(
     return np.uint8(grey * (1 - weight) + flow_colours(flow, longest) * weight + 0.5)
 
 
-def legend(field: MotionField, longest: float, size: Sequence[int], height: int) -> np.ndarray:
+def legend(
+    field: MotionField, longest: float, size: Sequence[int], height: int, style: str = 'arrows'
+) -> np.ndarray:
     """A column that says what colours, arrows and lengths mean.
 
     Args:
@@ -129,6 +132,7 @@ def legend(field: MotionField, longest: float, size: Sequence[int], height: int)
         longest: Displacement at the wheel's rim, in pixels.
         size: (height, width) of the frames that the network sees.
         height: The height of the column in pixels; 220 or more are readable.
+        style: What was drawn, see :func:`draw_motion_field`.
 
     Returns:
         (height, 200, 3) uint8, RGB.
@@ -151,9 +155,11 @@ def legend(field: MotionField, longest: float, size: Sequence[int], height: int)
         f'rim: {longest:.1f} px of the input',
         f'input {size[0]} x {size[1]} px',
         f'{rows} x {columns} tokens, 1 token = {size[0] / rows:g} px',
-        'colour fades with confidence',
-        f'no arrow below {FAINT:.0%}',
     ]
+    if style != 'colours':
+        lines.append(f'no arrow: confidence below {FAINT:.0%}')
+    if style != 'arrows':
+        lines.append('colour fades with confidence')
     figure.text(
         0.5,
         (top - wheel - 8) / height,
@@ -168,38 +174,42 @@ def legend(field: MotionField, longest: float, size: Sequence[int], height: int)
 
 
 def motion_field_sheet(
-    frames: np.ndarray, field: MotionField, columns: int = 4, **options: Any
+    frames: np.ndarray, field: MotionField, style: str = 'arrows', columns: int = 4, **options: Any
 ) -> np.ndarray:
     """All pictures of :func:`draw_motion_field` on one sheet, in reading order, with the legend.
 
     Args:
         frames: As :func:`draw_motion_field`'s.
         field: As :func:`draw_motion_field`'s.
+        style: As :func:`draw_motion_field`'s.
         columns: Pictures in a row. Defaults to 4.
         **options: :func:`draw_motion_field`'s.
 
     Returns:
         (h, w, 3) uint8, RGB.
     """
-    pictures, longest = draw_motion_field(frames, field, **options)
+    pictures, longest = draw_motion_field(frames, field, style, **options)
     sheet = tile(pictures, columns)
-    column = legend(field, longest, frames.shape[1:3], len(sheet))
+    column = legend(field, longest, frames.shape[1:3], len(sheet), style)
     return np.concatenate([sheet, column], axis=1)
 
 
-def motion_field_clip(frames: np.ndarray, field: MotionField, **options: Any) -> np.ndarray:
+def motion_field_clip(
+    frames: np.ndarray, field: MotionField, style: str = 'arrows', **options: Any
+) -> np.ndarray:
     """The pictures of :func:`draw_motion_field`, each beside the legend, for GIF or MP4.
 
     Args:
         frames: As :func:`draw_motion_field`'s.
         field: As :func:`draw_motion_field`'s.
+        style: As :func:`draw_motion_field`'s.
         **options: :func:`draw_motion_field`'s.
 
     Returns:
         (P, h, w, 3) uint8, RGB.
     """
-    pictures, longest = draw_motion_field(frames, field, **options)
-    column = legend(field, longest, frames.shape[1:3], pictures.shape[1])
+    pictures, longest = draw_motion_field(frames, field, style, **options)
+    column = legend(field, longest, frames.shape[1:3], pictures.shape[1], style)
     columns = np.broadcast_to(column, (len(pictures), *column.shape))
     return np.concatenate([pictures, columns], axis=2)
 

@@ -30,7 +30,7 @@ class MotionFieldHook(Hook):
         interval: Iterations from one drawing to the next. Defaults to 500.
         clip: The clip's number in the validation set. Defaults to 0.
         layer: Dotted name of the EMIM layer to draw. None (default): all.
-        style: See :func:`.draw_motion_field`. Defaults to ``'both'``.
+        style: See :func:`.draw_motion_field`. Defaults to ``'arrows'``.
 
     Raises:
         ValueError: An argument is not as above; when training starts, the network has no EMIM
@@ -38,7 +38,7 @@ class MotionFieldHook(Hook):
     """
 
     def __init__(
-        self, interval: int = 500, clip: int = 0, layer: str | None = None, style: str = 'both'
+        self, interval: int = 500, clip: int = 0, layer: str | None = None, style: str = 'arrows'
     ) -> None:
         if interval < 1:
             raise ValueError(f'MotionFieldHook: interval must be 1 or more, got {interval}')

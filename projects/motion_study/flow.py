@@ -9,7 +9,6 @@ from mmaction.registry import MODELS
 from mmaction.structures import ActionDataSample
 from torch import Tensor, nn
 
-from mmaction_emim import ops
 from mmaction_emim.datasets.motion_shapes import CLASSES, render_clip, trajectory
 from mmaction_emim.models.motion import EMIMAttention
 from mmaction_emim.ops.reference import inside_frame
@@ -51,13 +50,9 @@ def best_offset(module: EMIMAttention, x: Tensor) -> Tensor:
     Returns:
         (B, T - 1, H, W, 2), x and y in tokens, integers.
     """
-    qkv = module.qkv(x).unflatten(-1, (3, module.num_heads, -1))
-    q, k, _ = qkv.permute(4, 0, 1, 5, 2, 3, 6)
-    q, k = q[:, :-1].flatten(0, 1) * module.scale, k[:, 1:].flatten(0, 1)
-    affinity = ops.cost_volume(q, k, module.rpb, module.window).mean(1)
     outside = ~inside_frame(*x.shape[2:4], module.window, x.device)
+    affinity = module.affinity(x).mean(2)  # (B, T - 1, H, W, w * w)
     best = affinity.masked_fill(outside, float('-inf')).argmax(-1)
-    best = best.unflatten(0, (len(x), -1))  # (B, T - 1, H, W)
     r = module.window // 2
     return torch.stack([best % module.window - r, best // module.window - r], dim=-1)
 

@@ -64,7 +64,7 @@ def test_a_sheet_of_arrows_over_the_frames(run, networks, clip, tmp_path):
     assert done.returncode == 0, done.stderr
     assert f'field of backbone.blocks3.0.attn: {out}' in done.stdout
     with Image.open(out) as sheet:
-        assert sheet.size == (4 * (256 + 6) + 200, 2 * (256 + 6))  # seven pairs and the legend
+        assert sheet.size == (4 * (192 + 6) + 200, 2 * (192 + 6))  # seven pairs and the legend
 
 
 @pytest.mark.parametrize(

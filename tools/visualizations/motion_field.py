@@ -68,7 +68,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--layer', help='default: the first; another name lists them')
     parser.add_argument('--head', type=int, help='default: the mean of all')
     parser.add_argument('--view', type=int, default=0, help='of the test; default 0, the first')
-    parser.add_argument('--style', choices=STYLES, help='of the field; default both')
+    parser.add_argument('--style', choices=STYLES, help='of the field; default arrows')
     parser.add_argument('--token', type=int, nargs=2, metavar=('ROW', 'COLUMN'))
     parser.add_argument('--pair', type=int, help='of frames, for the cost volume; default 0')
     parser.add_argument('--fps', type=float, help='of .gif and .mp4; default 4')
@@ -136,9 +136,9 @@ def check_options(args: argparse.Namespace, show: str) -> None:
 
 
 def field_pictures(args: argparse.Namespace, frames: np.ndarray, field: MotionField) -> list:
-    style = args.style or 'both'
+    style = args.style or 'arrows'
     if args.out.suffix == '.png':
-        return [motion_field_sheet(frames, field, style=style, side=256)]
+        return [motion_field_sheet(frames, field, style=style, side=192)]
     return list(motion_field_clip(frames, field, style=style))
 
 
