@@ -50,7 +50,17 @@ napoleon_use_rtype = False
 # Every reference must resolve, except to what others document.
 nitpicky = True
 OTHERS = '|'.join(
-    [*sys.stdlib_module_names, 'av', 'decord', 'mmaction', 'mmcv', 'mmengine', 'numpy', 'torch']
+    [
+        *sys.stdlib_module_names,
+        'av',
+        'decord',
+        'matplotlib',
+        'mmaction',
+        'mmcv',
+        'mmengine',
+        'numpy',
+        'torch',
+    ]
 )
 nitpick_ignore_regex = [
     ('py:.*', rf'({OTHERS})(\..*)?'),

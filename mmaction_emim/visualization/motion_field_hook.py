@@ -20,6 +20,8 @@ from .record import motion_layers, record_motion_fields
 class MotionFieldHook(Hook):
     """Draws what EMIM sees in a clip of the validation set, as training goes on.
 
+    In a config::
+
         custom_hooks = [*_base_.custom_hooks, dict(type='MotionFieldHook', interval=500)]
         visualizer = dict(vis_backends=[dict(type='TensorboardVisBackend')])
 

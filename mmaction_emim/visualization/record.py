@@ -1,8 +1,12 @@
-"""What motion modules see while a network runs, read by hooks: any network, its weights untouched.
+"""What motion modules see while a network runs, read by hooks, in any network.
 
-with record_motion_fields(network) as fields:
-    network(clip)
-fields['backbone.blocks3.0.attn'].displacement  # (B, T-1, H, W, 2)
+An example::
+
+    with record_motion_fields(network) as fields:
+        network(clip)
+    fields['backbone.blocks3.0.attn'].displacement  # (B, T-1, H, W, 2)
+
+The network's weights and outputs are untouched.
 """
 
 import sys

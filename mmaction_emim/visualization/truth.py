@@ -75,7 +75,7 @@ class Agreement(NamedTuple):
 def compare(found: np.ndarray, true: np.ndarray) -> Agreement:
     """Found displacements (N, 2) against true ones, in pixels; NaN of no places.
 
-    Those whose true length is below :data:`SHORTEST` are left out.
+    Those whose true length is below a pixel are left out.
     """
     moving = np.linalg.norm(true, axis=1) >= SHORTEST
     found, true = found[moving], true[moving]

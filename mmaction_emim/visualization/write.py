@@ -16,7 +16,7 @@ def check_suffix(path: Path) -> None:
     """Refuse a file whose name says no format that :func:`write_pictures` writes.
 
     Raises:
-        ValueError: The suffix is none of :data:`SUFFIXES`.
+        ValueError: The suffix is none of ``.png``, ``.gif``, ``.mp4``.
     """
     if Path(path).suffix.lower() not in SUFFIXES:
         raise ValueError(f'{path}: the suffix must be one of {", ".join(SUFFIXES)}')
