@@ -131,13 +131,13 @@ def legend(
         field: The field of one clip, whose grid is named.
         longest: Displacement at the wheel's rim, in pixels.
         size: (height, width) of the frames that the network sees.
-        height: The height of the column in pixels; 220 or more are readable.
+        height: The height of the column in pixels; 150 or more are readable.
         style: What was drawn, see :func:`draw_motion_field`.
 
     Returns:
         (height, 200, 3) uint8, RGB.
     """
-    width, wheel = 200, 110
+    width, wheel = 200, max(40, min(110, height - 104))  # below it is room for the text
     figure = Figure(figsize=(width / DPI, height / DPI), dpi=DPI, facecolor='white')
     canvas = FigureCanvasAgg(figure)
     top = height - 26

@@ -25,6 +25,8 @@ def test_compare_has_known_answers():
     assert half.error == pytest.approx((2.5 + 1) / 2)
     across = compare(true[:, ::-1] * (1, -1), true)
     assert across.direction == pytest.approx(90) and across.length == pytest.approx(0)
+    turned = compare(np.array([[1.0, 1.7]]), np.array([[2.0, 0.0]]))  # by 60 degrees
+    assert turned.direction == pytest.approx(60, abs=1) and turned.within_45 == 0
     still = compare(np.zeros_like(true), true)
     assert still.error == still.still_error and still.direction == 90
     assert compare(true[:0], true[:0]).places == 0
