@@ -224,7 +224,7 @@ class Tile:
         return x.gather(-1, self.index.expand(*x.shape[:2], -1, -1))
 
     def spread(self, x: Tensor) -> Tensor:
-        """The transpose of :meth:`gather`."""
+        """The transpose of :meth:`.Tile.gather`."""
         out = x.new_zeros(*x.shape[:-1], self.num_keys)
         return out.scatter_add_(-1, self.index.expand_as(x), x)
 
@@ -233,6 +233,6 @@ class Tile:
         out.copy_(x.unflatten(2, out.shape[2:4]))
 
     def add(self, out: Tensor, x: Tensor) -> None:
-        """The transpose of :meth:`keys`."""
+        """The transpose of :meth:`.Tile.keys`."""
         out = out[:, :, self.key_rows, self.key_columns]
         out.add_(x[:, :, :-1].unflatten(2, out.shape[2:4]))
