@@ -215,7 +215,8 @@ class CheckedDatasetMixin:
         Args:
             pid: Number of the worker's process.
         """
-        at = [idx for process, idx in self._at.tolist() if process == pid and idx >= 0]
+        noted = self._at.tolist() if self._fully_initialized else ()
+        at = [idx for process, idx in noted if process == pid and idx >= 0]
         return self.path(at[0]) if at else None
 
     def _failure(self, idx: int, cause: Exception) -> ClipError:

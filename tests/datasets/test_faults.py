@@ -174,14 +174,15 @@ class Killed:
 
 @pytest.mark.parametrize('wrapped', [False, True])
 def test_a_worker_that_dies_ends_the_epoch_and_its_clip_is_named(data, wrapped):
-    dataset = videos(data[0], pipeline=[PIPELINE[0], Killed('033.'), *PIPELINE[1:]])
+    dataset = videos(data[0], pipeline=[PIPELINE[0], Killed('000.'), *PIPELINE[1:]])
     with pytest.raises(RuntimeError) as caught:
-        epoch(ConcatDataset([dataset]) if wrapped else dataset)
-    path = dataset.path(33)
+        epoch(ConcatDataset([dataset]) if wrapped else dataset, workers=1)
+    path = dataset.path(0)
     assert re.fullmatch(
         rf'DataLoader worker [^;]*; it was at the clip {re.escape(path)}', explain(caught.value)
     )
     assert dataset.clip_of_process(os.getpid()) is None
+    assert videos(data[0], lazy_init=True).clip_of_process(os.getpid()) is None
 
 
 def test_repeats_are_augmented_apart_and_decoded_once(data):
