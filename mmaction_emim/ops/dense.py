@@ -233,6 +233,6 @@ class Tile:
         out.copy_(x.unflatten(2, out.shape[2:4]))
 
     def add(self, out: Tensor, x: Tensor) -> None:
-        """The transpose of :meth:`.Tile.keys`."""
+        """The transpose of ``keys``."""
         out = out[:, :, self.key_rows, self.key_columns]
         out.add_(x[:, :, :-1].unflatten(2, out.shape[2:4]))
