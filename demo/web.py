@@ -26,6 +26,7 @@ from mmaction_emim.apis import MotionInferencer, MotionStream
 from mmaction_emim.apis.clips import Clip
 from mmaction_emim.datasets.reader import VideoReader
 from mmaction_emim.datasets.stream_source import StreamSource
+from mmaction_emim.evaluation.protocol import frame_size
 from mmaction_emim.models.motion import EMIMAttention
 from mmaction_emim.utils.command_line import explain, run
 from mmaction_emim.visualization import (
@@ -42,6 +43,7 @@ MEGABYTES, SECONDS, SIDES = 50, 120.0, (2160, 3840)
 MIB = 2**20  # what gradio calls a megabyte
 FPS = 25.0  # where a clip does not say its own
 TIMELINE_SIDE = 480  # pixels of the short side of a timeline's frames, at most
+SIDE = 128  # the same of frames whose size the config leaves to the clip
 
 
 class Answer(NamedTuple):
@@ -112,18 +114,24 @@ class Page:
                 'are the most'
             )
         inferencer = self.inferencer(model)
-        views = inferencer.load(Clip(name, path))
+        clip, side = Clip(name, path), None
+        if frame_size(inferencer.cfg) is None and sides[0] > SIDE:  # else minutes, and gigabytes
+            side, small = SIDE, VideoReader(path, SIDE, name)
+            clip = small.get_batch(range(len(small))).asnumpy()
+        views = inferencer.load(clip)
         with self._motion(inferencer) as fields:
             (scores,) = inferencer.view_scores([views])
         prediction = inferencer.predict(name, scores)
         message = f'{name}: {prediction.name}, {prediction.probability:.0%}'
+        if side:
+            message += f' (scaled to {side} pixels, since the config names no size)'
         if not fields:
             message += ' (the network has no EMIM layer: no motion field)'
         return Answer(
             message,
             {guess.name: guess.probability for guess in prediction.top},
             self._write(views, next(iter(fields.values()))) if fields else None,
-            self._timeline(inferencer, path, len(reader), fps),
+            self._timeline(inferencer, path, side, len(reader), fps),
         )
 
     @contextmanager
@@ -142,13 +150,13 @@ class Page:
         return str(path)
 
     def _timeline(
-        self, inferencer: MotionInferencer, path: Path, frames: int, fps: float
+        self, inferencer: MotionInferencer, path: Path, side: int | None, frames: int, fps: float
     ) -> np.ndarray | None:
         stream = MotionStream(inferencer)
         if frames < 2 * stream.span(fps):
             return None
         record = TimelineRecord()
-        for window in stream(StreamSource(path, TIMELINE_SIDE)):
+        for window in stream(StreamSource(path, side or TIMELINE_SIDE)):
             record.add(window.start, window.end, window.smoothed)
         return draw_timeline(*record.read(), inferencer.names)
 
