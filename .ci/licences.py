@@ -25,13 +25,13 @@ OPTIONS = rb'--enable-(?:gpl|nonfree|version3|libx26[45])\b'
 
 def licence(dist: Distribution) -> str:
     """As its metadata says: an SPDX expression, or classifiers, or words; ``''`` if nothing."""
-    if expression := dist.metadata['License-Expression']:
+    if expression := dist.metadata.get('License-Expression'):
         return expression
     classifiers = dist.metadata.get_all('Classifier') or []
     names = [c.split(' :: ')[-1] for c in classifiers if c.startswith('License :: ')]
     if names := [name for name in names if name != 'OSI Approved']:
         return ' AND '.join(sorted(names))
-    return (dist.metadata['License'] or '').strip().split('\n')[0]
+    return (dist.metadata.get('License') or '').strip().split('\n')[0]
 
 
 def unknown(expression: str) -> list[str]:

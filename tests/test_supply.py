@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+import sysconfig
 from email.message import Message
 from importlib.metadata import distributions
 
@@ -67,7 +68,8 @@ def test_every_licence_is_known_and_on_the_page(load, root):
     rows = dict(re.findall(r'^\| (.+?) \| (.+) \|$', page, flags=re.MULTILINE))
     locked = load('check_lock').read(root / 'requirements' / 'lock-dev.txt')
     names = {need.name.lower().replace('_', '-') for need in locked}
-    for dist in distributions():
+    # Of the environment alone: pkg_resources puts what setuptools bundles on the path.
+    for dist in distributions(path=[sysconfig.get_path('purelib')]):
         if dist.name.lower().replace('_', '-') in names:
             named = licences.licence(dist)
             assert not licences.unknown(named), dist.name

@@ -10,7 +10,7 @@ from mmengine.runner import Runner
 
 from mmaction_emim.engine.job import connect
 from mmaction_emim.engine.resume import check_whole
-from mmaction_emim.evaluation.protocol import describe_test
+from mmaction_emim.evaluation.protocol import check_views, describe_test
 from mmaction_emim.utils.command_line import check_overrides, load_upstream_tool, run
 from mmaction_emim.utils.config_variables import check_variables
 
@@ -25,6 +25,7 @@ def main() -> None:
     cfg.launcher = args.launcher
     cfg.merge_from_dict(args.cfg_options)
     cfg.work_dir = args.work_dir or cfg.get('work_dir') or f'work_dirs/{Path(args.config).stem}'
+    check_views(cfg)
     check_whole(args.checkpoint)
     cfg.load_from = args.checkpoint
     connect(cfg)

@@ -86,7 +86,8 @@ def frame_size(cfg: Config) -> tuple[int, int] | None:
         if _type(step) == 'Resize' and not step.get('keep_ratio', True):
             size = step.scale[1], step.scale[0]
         if 'crop_size' in step:
-            size = (step.crop_size,) * 2 if isinstance(step.crop_size, int) else step.crop_size
+            crop = step.crop_size  # MMAction2's pair is (W, H)
+            size = (crop, crop) if isinstance(crop, int) else (crop[1], crop[0])
     return size
 
 
@@ -104,6 +105,26 @@ def test_views(cfg: Config) -> tuple[int, int]:
             clips *= 2 if step.get('twice_sample') else 1
         crops *= CROPS.get(_type(step), 1)
     return clips, crops
+
+
+def check_views(cfg: Config) -> None:
+    """Refuse that a neck takes the views of a clip for one clip.
+
+    ``Recognizer2D`` hands a neck all views in a row: EMIM would compare the last frame of one with
+    the first of the next.
+
+    Raises:
+        ValueError: An ``EMIMNeck`` is not told the frames of a view where a test shows several.
+    """
+    neck = cfg.model.get('neck')
+    if not neck or _type(neck) != 'EMIMNeck' or neck.get('num_segments') or not is_2d(cfg.model):
+        return
+    clips, crops = test_views(cfg)
+    if clips * crops > 1:
+        raise ValueError(
+            f'{cfg.filename}: model.neck.num_segments must be the frames of a view, since '
+            f'the test shows {clips * crops} views of a clip, got None'
+        )
 
 
 def averaging(cfg: Config) -> str:

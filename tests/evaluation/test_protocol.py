@@ -4,9 +4,9 @@ import mmaction
 import pytest
 from mmaction.datasets.transforms import SampleFrames, ThreeCrop
 from mmaction.models import Recognizer2D
-from mmengine.config import Config
+from mmengine.config import Config, ConfigDict
 
-from mmaction_emim.evaluation.protocol import describe_test, input_shape
+from mmaction_emim.evaluation.protocol import check_views, describe_test, input_shape
 
 from ..conftest import ROOT
 
@@ -43,6 +43,7 @@ def test_input_shape_is_the_test_pipelines():
 UPSTREAM = Path(mmaction.__file__).parent / '.mim' / 'configs'
 WRAPPED = 'slowonly/slowonly_imagenet-pretrained-r50_32xb8-8x8x1-steplr-150e_kinetics710-rgb'
 SEVERAL_MODALITIES = 'posec3d/rgbpose_conv3d/rgbpose_conv3d'
+TEN_CROPS = 'tsn_imagenet-pretrained-r50_8xb32-1x1x3-100e_kinetics400-rgb'
 
 
 def test_something_of_every_test_of_upstream():
@@ -94,3 +95,21 @@ def test_types_may_be_classes():
 def test_needs_a_test():
     with pytest.raises(ValueError, match='test_dataloader: the config has none'):
         describe_test(Config(dict(model={})))
+
+
+def test_a_neck_that_would_take_views_for_one_clip_is_refused():
+    cfg = Config.fromfile(UPSTREAM / 'recognition' / 'tsn' / f'{TEN_CROPS}.py')
+    cfg.model.neck = dict(type='EMIMNeck', in_channels=2048)
+    with pytest.raises(
+        ValueError, match='neck.num_segments must be .* 10 views of a clip, got None'
+    ):
+        check_views(cfg)
+    cfg.model.neck.num_segments = 25
+    check_views(cfg)
+
+
+def test_a_pair_of_crop_sizes_is_width_and_height():
+    cfg = Config.fromfile(ROOT / 'configs' / 'emim_motionshapes.py')
+    crop = ConfigDict(type='CenterCrop', crop_size=(96, 64))
+    cfg.test_dataloader.dataset.pipeline.insert(3, crop)
+    assert input_shape(cfg)[1:] == (64, 96)

@@ -65,7 +65,7 @@ def train(tmp_path):
 
 def test_draws_every_n_iterations_and_changes_nothing(train, tmp_path):
     """Left in evaluation mode, or with other random numbers, the second step would differ."""
-    plain, drawn = train(), train(interval=1, clip=3)
+    plain, drawn = train(), train(interval=1, clip=3, style='colours')
     pictures = sorted(tmp_path.rglob('*.png'))
     assert [path.name for path in pictures] == [f'motion_field_{LAYER}_{i}.png' for i in (1, 2)]
     first, second = (cv2.imread(str(path)) for path in pictures)

@@ -21,7 +21,9 @@ class EMIMNeck(BaseModule):
         head_dim: Channels of a head; divides ``in_channels``. Defaults to 64.
         window: Side of EMIM's window; odd. Defaults to 7.
         out_of_frame: ``'pad'`` or ``'mask'``, see :class:`.EMIMAttention`. Defaults to ``'pad'``.
-        num_segments: Frames T of a clip; needed for features (N*T, C, H, W) only.
+        num_segments: Frames T of a clip; needed for features (N*T, C, H, W), and for tests of
+            ``Recognizer2D`` with several views of a clip (``TenCrop``), which it hands over in a
+            row. Defaults to None.
         pool_time: What ``Recognizer2D`` gets. True (default): features averaged over time,
             as it expects of a neck, right for heads that go by the ``num_segs`` it passes
             (TSNHead). False: one feature map a frame, for heads that keep their own
@@ -93,7 +95,7 @@ class EMIMNeck(BaseModule):
                 f'{len(x) if isinstance(x, tuple) else 1} feature maps'
             )
         if isinstance(x, list) and x and x[-1].dim() >= 4:
-            x = self._with_motion(_last_level(x))
+            x = self._with_motion_in_views(_last_level(x))
             if self.pool_time:
                 return x.mean(dim=2, keepdim=True), {}
             return x.transpose(1, 2).flatten(0, 1), {}
@@ -113,6 +115,17 @@ class EMIMNeck(BaseModule):
             f'EMIMNeck: features must be (N, C, T, H, W) or (N*T, C, H, W), got {got}; a backbone '
             'that returns class tokens or pooled features has no map for a neck: use MotionBackbone'
         )
+
+    def _with_motion_in_views(self, x: Tensor) -> Tensor:
+        T = self.num_segments or x.shape[2]
+        if x.shape[2] % T:
+            raise ValueError(
+                f'EMIMNeck: num_segments must divide {x.shape[2]}, the frames of all views of a '
+                f'clip, got {T}'
+            )
+        views = x.unflatten(2, (-1, T)).transpose(1, 2)  # (N, views, C, T, H, W)
+        out = self._with_motion(views.flatten(0, 1)).unflatten(0, views.shape[:2])
+        return out.transpose(1, 2).flatten(2, 3)
 
     def _with_motion(self, x: Tensor) -> Tensor:
         if x.shape[1] != self.norm.normalized_shape[0]:

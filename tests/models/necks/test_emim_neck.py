@@ -91,3 +91,24 @@ def test_wrong_channels_name_the_key_and_the_right_number():
         one(torch.zeros(1, 128, 2, 3, 3))
     with pytest.raises(ValueError, match=r'model.neck.in_channels\[1\] must be 64, .* got 128'):
         several((torch.zeros(1, 64, 2, 3, 3), torch.zeros(1, 64, 2, 3, 3)))
+
+
+@pytest.mark.parametrize('kind', HEADS)
+def test_views_of_a_clip_in_2d_tests_are_clips_of_their_own(kind):
+    head, options = HEADS[kind]
+    head = dict(**head, num_classes=5, in_channels=512, average_clips='score')
+    backbone = dict(type='ResNet', depth=18, pretrained=None, norm_eval=False, out_indices=(2, 3))
+    neck = dict(type='EMIMNeck', in_channels=512, window=3, num_segments=4, **options)
+    model = recognizer('Recognizer2D', backbone, head, neck).eval()
+    trained(model.neck)
+
+    def scores(inputs):
+        samples = [ActionDataSample().set_gt_label(0) for _ in inputs]
+        with torch.no_grad():
+            return torch.stack([s.pred_score for s in model.predict(inputs, samples)])
+
+    crops = torch.randn(1, 3, 4, 3, 64, 64)
+    want = scores(crops[0]).mean(dim=0, keepdim=True)
+    torch.testing.assert_close(scores(crops.flatten(1, 2)), want, rtol=1e-4, atol=1e-5)
+    with pytest.raises(ValueError, match='num_segments must divide 10, .* got 4'):
+        scores(torch.randn(1, 10, 3, 64, 64))
