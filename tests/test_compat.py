@@ -52,6 +52,11 @@ def test_import_is_silent_and_loads_nothing_of_upstream(run):
     assert (done.stdout.strip(), done.stderr) == ('set()', '')
 
 
+def test_importing_upstream_warns_of_nothing_that_no_user_can_change(run):
+    done = run('-c', 'import mmaction_emim, mmaction.apis, mmaction.models')
+    assert (done.returncode, done.stderr) == (0, '')
+
+
 def test_custom_imports_register_after_the_registry_was_used(run, tmp_path):
     """As in a program that builds other models before it reads a config that names ours."""
     config = tmp_path / 'config.py'

@@ -8,6 +8,8 @@ Private names of upstream are imported in this folder only, but for subclasses t
 docstring. Those of torch are below; the gaps are imported where MMAction2 is.
 """
 
+import warnings
+
 import torch
 from torch._subclasses import FakeTensorMode
 from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
@@ -23,14 +25,18 @@ __all__ = [
     'softmax_backward',
 ]
 
+OF_NO_CONCERN = 'pkg_resources is deprecated', 'Fail to import ``MultiScaleDeformableAttention``'
 softmax_backward = torch._softmax_backward_data
 
 
 def apply() -> None:
     """Close the gaps of what is imported, and of the rest when it is; imports nothing of it.
 
-    In the same way the registries are told where our components are.
+    In the same way the registries are told where our components are. Two warnings of upstream's
+    imports are silenced: setuptools is pinned, and nothing here uses that operator of mmcv's.
     """
     from . import locations, mmaction_gaps, mmengine_gaps  # noqa: F401
 
+    for message in OF_NO_CONCERN:
+        warnings.filterwarnings('ignore', message)
     HOOK.install()
