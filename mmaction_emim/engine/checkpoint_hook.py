@@ -31,6 +31,8 @@ class DurableCheckpointHook(CheckpointHook):
     ``_save_best_checkpoint``, and calls ``_decide_current_val_interval`` of the loops.
     """
 
+    stands: dict = {}  # where the training stands after a validation
+
     def before_train_epoch(self, runner: Runner) -> None:
         self._validate(runner)
 
@@ -47,13 +49,20 @@ class DurableCheckpointHook(CheckpointHook):
     def after_val_epoch(self, runner: Runner, metrics: dict | None = None) -> None:
         runner.message_hub.update_info(LAST_VALIDATION, runner.iter)
         self.saved = False
-        super().after_val_epoch(runner, metrics)  # saves where it is the best
-        if not getattr(self, 'last_ckpt', None):
-            return  # none was saved, or it is a validation without a training
-        step = self._step(runner)
-        if self.last_ckpt == self._path(step) and not self.saved:
-            meta = dict(epoch=runner.epoch, iter=runner.iter)
-            self._save_checkpoint_with_step(runner, step, meta)
+        self.stands = dict(epoch=runner.epoch, iter=runner.iter)
+        try:
+            super().after_val_epoch(runner, metrics)  # saves where it is the best
+            if not getattr(self, 'last_ckpt', None):
+                return  # none was saved, or it is a validation without a training
+            step = self._step(runner)
+            if self.last_ckpt == self._path(step) and not self.saved:
+                self._save_checkpoint_with_step(runner, step, dict(self.stands))
+        finally:
+            self.stands = {}
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        # FlexibleRunner counts one more, whatever it is told: an epoch would be skipped.
+        checkpoint['meta'].update(self.stands)
 
     def _step(self, runner: Runner) -> int:
         return runner.epoch if self.by_epoch else runner.iter

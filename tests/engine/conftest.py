@@ -129,7 +129,12 @@ class Regression(BaseModel):
 def runner(tmp_path) -> Callable[..., Runner]:
     """Builds a Runner of four epochs of four steps of two rows, in order; arguments replace."""
 
-    def build(model: nn.Module | None = None, rows: Dataset | None = None, **more: Any) -> Runner:
+    def build(
+        model: nn.Module | None = None,
+        rows: Dataset | None = None,
+        kind: type = Runner,
+        **more: Any,
+    ) -> Runner:
         init_default_scope('mmaction')
         torch.manual_seed(0)
         in_order = dict(batch_size=2, sampler=dict(type='DefaultSampler', shuffle=False))
@@ -141,6 +146,6 @@ def runner(tmp_path) -> Callable[..., Runner]:
             optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.1)),
             default_hooks={},
         )
-        return Runner(**(arguments | more))
+        return kind(**(arguments | more))
 
     return build

@@ -5,6 +5,7 @@ from contextlib import suppress
 import pytest
 import torch
 from mmengine.evaluator import BaseMetric, Evaluator
+from mmengine.runner import FlexibleRunner, Runner
 
 from .conftest import Numbers, Regression, loader
 
@@ -137,3 +138,13 @@ def test_a_validation_that_was_cut_off_is_made_when_resumed(
     assert seen == [e for e in whole if e < epoch]
     assert validated(runner, None, interval, resume=True) == (left, pytest.approx(rate))
     assert validated(runner, None, interval, resume=True) == ([], pytest.approx(rate))
+
+
+@pytest.mark.parametrize('kind', [Runner, FlexibleRunner])
+def test_after_a_validation_a_checkpoint_stands_where_the_training_does(runner, tmp_path, kind):
+    validated(runner, interval=2, kind=kind)
+    for path in tmp_path.glob('*.pth'):
+        meta = torch.load(path, weights_only=True)['meta']
+        epoch = int(path.stem.rpartition('_')[2])
+        assert (meta['epoch'], meta['iter']) == (epoch, 4 * epoch), path
+    assert len(list(tmp_path.glob('*.pth'))) == 2
