@@ -39,6 +39,7 @@ def test_of_the_demo(truth, call, tmp_path):
     truth.check([one['scores'] for one in json.loads(out.read_text())['predictions']])
 
 
+@pytest.mark.slow
 def test_of_the_exported_file(truth, inferencer, call, tmp_path):
     out = tmp_path / 'model.pt2'
     arguments = [str(truth.config), str(truth.checkpoint), str(out), '--shape', '8', '32', '32']

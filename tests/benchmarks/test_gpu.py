@@ -66,6 +66,7 @@ def test_a_part_survives_the_failure_of_another(gpu):
     ]
 
 
+@pytest.mark.slow
 def test_rivals_that_cannot_be_imported_are_rows_with_the_reason(run_without_mmaction2):
     options = '--shapes small --parts layer --rounds 5 --seconds 0 --threads 1'.split()
     done = run_without_mmaction2('benchmarks/ops.py', '--device', 'cpu', *options)

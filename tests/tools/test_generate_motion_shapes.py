@@ -6,6 +6,7 @@ import sys
 
 import av
 import numpy as np
+import pytest
 
 from mmaction_emim.datasets.motion_shapes import CLASSES, render_clip
 from mmaction_emim.datasets.reader import VideoReader
@@ -63,6 +64,7 @@ def test_clips_decode_to_what_was_rendered(motion_shapes):
         assert 10 * np.log10(255**2 / error) > 24  # dB; 4:2:0 chroma of 32-pixel frames is coarse
 
 
+@pytest.mark.slow
 def test_the_same_pixels_whatever_fresh_memory_holds(motion_shapes, tmp_path, root):
     """What encoders read and nobody wrote would differ; glibc fills it with a byte."""
     command = [sys.executable, TOOL, '--out', str(tmp_path), *MOTION_SHAPES]
