@@ -90,6 +90,7 @@ def test_agrees_with_float64(shape, k, memory_format, dtype):
     assert all(x.dtype == dtype for x in got)
 
 
+@pytest.mark.slow
 def test_agrees_where_memory_that_nobody_wrote_is_poisoned(run):
     command = [sys.executable, '-m', 'pytest', '-q', 'tests/ops/test_depthwise.py']
     command += ['-k', 'agrees_with_float64']
