@@ -6,8 +6,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-# Three tests at a time, each on one thread; the tests of a file share what they set up.
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
+# Several tests at a time, each on one thread; the tests of a file share what they set up.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --dist loadfile
 
 .PHONY: install install-test install-docs quickstart test test-slow test-study lint docs \
 	matrix lock gpu clean
@@ -37,13 +37,13 @@ quickstart: install
 	$(BIN)/python tools/quickstart.py
 
 test: install-test
-	$(PYTEST)
+	$(PYTEST) -n 3 --no-loadscope-reorder
 
 test-slow: install-test
-	$(PYTEST) -m slow
+	$(PYTEST) -n 2 -m slow
 
 test-study: install-test
-	$(PYTEST) -m '' projects/motion_study/tests
+	$(PYTEST) -n 2 -m '' projects/motion_study/tests
 
 lint: install-test
 	$(BIN)/ruff check .
