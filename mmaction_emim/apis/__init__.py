@@ -1,4 +1,4 @@
-"""What a user calls from Python on a config: its network, what it costs, and its export."""
+"""What a user calls from Python on a config: predict, stream, count the cost, export."""
 
 from .clips import clips_of
 from .complexity import complexity, cost, without_motion
@@ -14,13 +14,13 @@ __all__ = [
     'MotionStream',
     'Prediction',
     'StreamWindow',
+    'clips_of',
     'complexity',
     'cost',
     'describe_export',
     'export',
     'exportable',
     'exported_metadata',
-    'clips_of',
     'init_recognizer',
     'load_exported',
     'without_motion',

@@ -9,10 +9,8 @@ from typing import Any
 import numpy as np
 
 from mmaction_emim.datasets.frame_sources import ArrayFrames, FolderFrames, images_in, record
-from mmaction_emim.datasets.reader import VideoReader
+from mmaction_emim.datasets.reader import VIDEO_SUFFIXES, VideoReader
 
-VIDEOS = ('.mp4', '.webm', '.avi', '.mov', '.mkv', '.m4v', '.gif', '.mpg', '.mpeg', '.wmv', '.flv')
-VIDEOS += ('.ts', '.mts', '.m2ts', '.3gp', '.ogv')
 ADDRESS = re.compile(r'(rtsps?|https?)://', re.IGNORECASE)
 SECONDS = 4.0  # of a camera or a network stream
 
@@ -101,7 +99,11 @@ def _of_one(one: Any, number: str, seconds: float) -> Iterable[Clip]:
 
 
 def _search(folder: Path) -> list[Clip]:
-    found = [path for path in folder.rglob('*') if path.suffix.lower() in VIDEOS and path.is_file()]
+    found = [
+        path
+        for path in folder.rglob('*')
+        if path.suffix.lower() in VIDEO_SUFFIXES and path.is_file()
+    ]
     folders = {folder, *(path for path in folder.rglob('*') if path.is_dir())}
     found += [path for path in folders if images_in(path)]
     if not found:

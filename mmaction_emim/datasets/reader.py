@@ -21,6 +21,12 @@ from av.video.reformatter import VideoReformatter
 # What can be sought in: a time stamp for every packet, and a frame in every packet.
 CONTAINERS = ('mov,mp4,m4a,3gp,3g2,mj2', 'matroska,webm')
 CODECS = ('h264', 'hevc', 'vp8', 'vp9', 'av1')
+# By which clips are found in a folder, in any letter case.
+VIDEO_SUFFIXES = frozenset(
+    '.3g2 .3gp .asf .avi .divx .dv .f4v .flv .gif .h264 .hevc .m2ts .m2v .m4v .mjpeg .mjpg .mkv '
+    '.mod .mov .mp4 .mpeg .mpg .mts .mxf .nut .ogg .ogv .qt .rm .rmvb .tod .ts .vob .webm .wmv '
+    '.y4m'.split()
+)
 
 
 class Frames(np.ndarray):

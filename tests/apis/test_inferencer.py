@@ -15,8 +15,9 @@ import torch
 from mmaction.structures import ActionDataSample
 from mmengine.config import Config
 
-from mmaction_emim.apis import MotionInferencer
+from mmaction_emim.apis import MotionInferencer, clips_of
 from mmaction_emim.datasets.motion_shapes import CLASSES
+from mmaction_emim.datasets.prepare.own.clips import find_clips
 from mmaction_emim.datasets.reader import VideoReader
 
 from ..datasets.numbered_clips import KINDS
@@ -174,6 +175,16 @@ def test_views_are_averaged_as_the_test_does_it(config, make, clips, averaging):
     np.testing.assert_allclose(answer.scores, sample.pred_score, rtol=1e-5, atol=1e-6)
     mean = inferencer.scores(clips[0]).mean(0)
     np.testing.assert_allclose(answer.probabilities, mean.softmax(0), rtol=1e-5)
+
+
+def test_the_search_finds_what_is_prepared_for_training(tmp_path):
+    (tmp_path / 'wave').mkdir()
+    for suffix in ('.asf', '.VOB', '.mp4', '.txt'):
+        (tmp_path / 'wave' / f'clip{suffix}').touch()
+    found = [clip.path for clip in find_clips(tmp_path)[0]]
+    assert found == ['wave/clip.VOB', 'wave/clip.asf', 'wave/clip.mp4']
+    searched = [str(clip.source.relative_to(tmp_path)) for clip in clips_of(tmp_path)]
+    assert searched == found
 
 
 def test_a_config_of_image_folders_answers_videos_too(root, clips, motion_shapes, tmp_path):

@@ -116,6 +116,7 @@ def test_compiled_it_computes_the_same():
         (dict(backend='cuda'), "backend: got 'cuda'; accepted are"),
         (dict(patch_size=4, backend='dense'), r"'dense' takes patches of one odd side .*\(4, 4\)"),
         (dict(patch_size=3, stride=2, backend='dense'), "'dense' takes a stride of 1"),
+        (dict(patch_size=3, backend='tiled'), "'tiled' serves attention alone; use auto"),
         (dict(patch_size=3, dilation_patch=(1, 2), backend='triton'), "'triton' takes one step"),
         (dict(input1=torch.zeros(2, 6, 6)), r'input1 must be \(B, C, H, W\)'),
         (dict(input1=torch.zeros(1, 2, 6, 6, dtype=torch.int)), 'floating point, .* torch.int32'),

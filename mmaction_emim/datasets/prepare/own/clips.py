@@ -9,13 +9,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mmaction_emim.datasets.annotations import AnnotationError
+from mmaction_emim.datasets.reader import VIDEO_SUFFIXES
 from mmaction_emim.utils.files import read_text
 
-SUFFIXES = frozenset(
-    '.3g2 .3gp .asf .avi .divx .dv .f4v .flv .gif .h264 .hevc .m2ts .m2v .m4v .mjpeg .mjpg .mkv '
-    '.mod .mov .mp4 .mpeg .mpg .mts .mxf .nut .ogg .ogv .qt .rm .rmvb .tod .ts .vob .webm .wmv '
-    '.y4m'.split()
-)
 SPLITS = ('train', 'val', 'test')
 _SPLIT_NAMES = {
     'train': 'train',
@@ -73,7 +69,7 @@ def find_clips(folder: Path) -> tuple[list[OwnClip], list[str]]:
         for name in sorted(names):
             path = (Path(where) / name).relative_to(folder).as_posix()
             if not name.startswith('.'):
-                is_video = os.path.splitext(name)[1].lower() in SUFFIXES
+                is_video = os.path.splitext(name)[1].lower() in VIDEO_SUFFIXES
                 (videos if is_video else others).append(path)
     tops = {path.split('/')[0] for path in videos if '/' in path}
     by_split = bool(tops) and all(name.lower() in _SPLIT_NAMES for name in tops)
