@@ -14,6 +14,9 @@ from mmaction_emim.compat import FakeTensorMode
 from mmaction_emim.evaluation.protocol import input_shape, is_2d
 
 DOWNLOADS = dict(pretrained=None, pretrained2d=False, clip_pretrained=False)
+# What is left of a neck without its motion modules.
+PROJECTION = dict(type='MotionNeck', motion=None, depth=0)
+PROJECTED = {'in_channels', 'channels', 'head_dim', 'num_segments', 'pool_time'}
 
 
 def cost(cfg: Config) -> tuple[int, int]:
@@ -57,15 +60,18 @@ def without_motion(model_cfg: dict) -> dict:
     """The recognizer before motion modules were put in it, as a config.
 
     That is the backbone that ``MotionBackbone`` builds on, ``EMIMUniFormer`` with global attention
-    in every block, and no ``EMIMNeck``. A model that has none of them stays as it is.
+    in every block, and no motion in ``EMIMNeck`` and ``MotionNeck``, whose projection stays. A
+    model that has none of them stays as it is.
     """
     model = dict(model_cfg)
     if _type(model['backbone']) == 'MotionBackbone':
         model['backbone'] = model['backbone']['backbone']
     elif _type(model['backbone']) == 'EMIMUniFormer':
         model['backbone'] = {**model['backbone'], 'alternation': 'G'}
-    if _type(model.get('neck')) == 'EMIMNeck':
-        del model['neck']
+    if _type(model.get('neck')) in ('EMIMNeck', 'MotionNeck'):
+        neck = model.pop('neck')
+        if neck.get('channels'):
+            model['neck'] = {**PROJECTION, **{k: neck[k] for k in PROJECTED & neck.keys()}}
     return model
 
 
@@ -80,6 +86,8 @@ def _count(model_cfg: dict, shape: tuple[int, int, int], tensors: Any) -> tuple[
     for module in model.modules():
         if getattr(module, 'backend', None) == 'reference':
             module.backend = 'auto'  # an operator, whose products are known
+        if getattr(module, 'awaits_weights', False):
+            module.awaits_weights = False  # they change no count
     T, H, W = shape
     clip = (1, T, 3, H, W) if is_2d(model_cfg) else (1, 1, 3, T, H, W)
     # FlopCounterMode does not know the CPU's fused attention.

@@ -10,9 +10,13 @@ from . import motion
 from .motion import *  # noqa: F403 (what it lists)
 
 _ON_MMACTION2 = {
+    'AttentiveHead': 'heads',
     'EMIMNeck': 'necks',
     'EMIMUniFormer': 'backbones',
+    'FrameEncoder': 'backbones',
     'MotionBackbone': 'surgery',
+    'MotionNeck': 'necks',
+    'VideoEncoder': 'backbones',
 }
 __all__ = [*_ON_MMACTION2, *motion.__all__]
 

@@ -26,7 +26,7 @@ class FrameMemory:
         if reason := self.why_not(model):
             raise ValueError(f'frames cannot be reused: {reason}')
         self.model = model
-        self.features: dict[int, Tensor] = {}  # of a frame, (C, H, W)
+        self.features: dict[int, Tensor] = {}  # of a frame, projected by the neck, (C, H, W)
         self._qkv: dict[int, Tensor] = {}  # of a frame, (1, 1, H, W, 3, heads, d)
         self._motion: dict[tuple[int, int], Tensor] = {}  # of two frames, (C, H, W)
 
@@ -38,6 +38,8 @@ class FrameMemory:
         neck = model.neck if model.with_neck else None
         if not isinstance(neck, EMIMNeck) or neck.pathways is not None:
             return f'its neck must be an EMIMNeck with one in_channels, got {type(neck).__name__}'
+        if neck.depth > 1:
+            return f'its EMIMNeck sees more than pairs of frames: depth={neck.depth}'
         if (model.test_cfg or {}).get('fcn_test'):
             return 'test_cfg.fcn_test has the head see all frames at once'
         if not _is_framewise(model):
@@ -63,7 +65,7 @@ class FrameMemory:
         self._forget(set(keys), set(pairs))
         if new := [key for key in dict.fromkeys(keys) if key not in self.features]:
             maps = self.model.backbone(load(new))
-            maps = maps[-1] if isinstance(maps, list | tuple) else maps
+            maps = self.model.neck.project(maps[-1] if isinstance(maps, list | tuple) else maps)
             self.features.update(zip(new, maps, strict=True))
         neck = self.model.neck
         for pair in dict.fromkeys(pairs):
@@ -93,6 +95,8 @@ class FrameMemory:
 @torch.no_grad()
 def _is_framewise(model: nn.Module) -> bool:
     """Whether the backbone gives two frames together what it gives each of them alone."""
+    if hasattr(model.backbone, 'is_framewise'):
+        return model.backbone.is_framewise
     device = next(model.parameters()).device
     images = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0)).to(device)
     try:

@@ -2,7 +2,7 @@
 
 from mmaction.registry import MODELS
 
-from . import backbones, motion, necks  # noqa: F401 (all but motion register themselves)
+from . import backbones, heads, motion, necks  # noqa: F401 (all but motion register themselves)
 from .surgery import motion_backbone  # noqa: F401
 
 for name in motion.__all__:

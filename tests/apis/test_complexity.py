@@ -1,4 +1,5 @@
 import pytest
+from mmaction.registry import MODELS
 from mmengine.config import Config
 
 from mmaction_emim.apis import complexity, cost, without_motion
@@ -73,6 +74,10 @@ def test_without_motion():
         assert without_motion(vit(type=motion)) == plain
     assert without_motion({**plain, 'neck': dict(type='EMIMNeck', in_channels=32)}) == plain
     assert without_motion({**plain, 'neck': dict(type='TPN')}) != plain
+    neck = dict(type='EMIMNeck', in_channels=32, channels=16, head_dim=8, depth=2)
+    left = without_motion({**plain, 'neck': neck})
+    assert {k: v for k, v in left.items() if k != 'neck'} == plain
+    assert sum(p.numel() for p in MODELS.build(left['neck']).parameters()) == 33 * 16
     assert without_motion(recognizer(arch='tiny')) == recognizer(arch='tiny', alternation='G')
 
 

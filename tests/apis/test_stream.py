@@ -20,7 +20,8 @@ SEGMENTS = 4
 def config_2d(**neck) -> Config:
     """A network on single frames, with EMIM before its head."""
     neck = dict(type='EMIMNeck', in_channels=64, window=3, **neck)
-    head = dict(type='TSNHead', num_classes=5, in_channels=64, average_clips='prob')
+    channels = neck.get('channels', 64)
+    head = dict(type='TSNHead', num_classes=5, in_channels=channels, average_clips='prob')
     if not neck.get('pool_time', True):
         head.update(type='TSMHead', num_segments=SEGMENTS)
     model = dict(
@@ -133,7 +134,11 @@ def test_the_span_is_the_configs(inferencer, framewise):
 @pytest.mark.parametrize('pool_time', [True, False])
 @pytest.mark.parametrize('stride', [1, 2, 3, 9])
 def test_reused_frames_give_the_same_scores(make, framewise, tmp_path, stride, pool_time):
-    inferencer = framewise if pool_time else make(config_2d(pool_time=False))
+    inferencer = framewise
+    if not pool_time:
+        cfg = config_2d(pool_time=False, channels=32, head_dim=16)
+        cfg.model.backbone = dict(type='FrameEncoder', encoder=cfg.model.backbone)
+        inferencer = make(cfg)
     write(tmp_path / 'clip.mp4', frames=18)
     images = np.stack([frame.image for frame in StreamSource(tmp_path / 'clip.mp4')])
     stream = MotionStream(inferencer, span=8, stride=stride)
@@ -173,6 +178,8 @@ def test_says_why_frames_are_not_reused(inferencer, make):
     cfg.model.neck.in_channels = cfg.model.cls_head.in_channels = 512
     with pytest.raises(ValueError, match='backbone ResNetTSM mixes frames'):
         MotionStream(make(cfg), reuse=True)
+    with pytest.raises(ValueError, match='more than pairs of frames: depth=2'):
+        MotionStream(make(config_2d(depth=2)), reuse=True)
     cfg = config_2d()
     cfg.model.neck = None
     with pytest.raises(ValueError, match='neck must be an EMIMNeck'):

@@ -1,3 +1,4 @@
 from .emim_uniformer import EMIMUniFormer
+from .encoder import FrameEncoder, VideoEncoder
 
-__all__ = ['EMIMUniFormer']
+__all__ = ['EMIMUniFormer', 'FrameEncoder', 'VideoEncoder']

@@ -1,3 +1,4 @@
 from .emim_neck import EMIMNeck
+from .motion_neck import MotionNeck
 
-__all__ = ['EMIMNeck']
+__all__ = ['EMIMNeck', 'MotionNeck']

@@ -3,22 +3,23 @@
 from collections.abc import Sequence
 from typing import Any
 
-import torch
 from mmaction.registry import MODELS
-from mmengine.model import BaseModule, ModuleList
+from mmengine.model import ModuleDict, ModuleList
 from torch import Tensor, nn
 
 from mmaction_emim.models.motion import EMIMAttention
 
+from .clip_neck import ClipNeck
+
 
 @MODELS.register_module()
-class EMIMNeck(BaseModule):
+class EMIMNeck(ClipNeck):
     """Adds explicit motion to the features of any backbone. Starts as the identity.
 
     Args:
         in_channels: Channels C of the feature map; a list of them where the backbone returns
             several (SlowFast: its slow and its fast path).
-        head_dim: Channels of a head; divides ``in_channels``. Defaults to 64.
+        head_dim: Channels of a head; divides ``channels``. Defaults to 64.
         window: Side of EMIM's window; odd. Defaults to 7.
         out_of_frame: ``'pad'`` or ``'mask'``, see :class:`.EMIMAttention`. Defaults to ``'pad'``.
         num_segments: Frames T of a clip; needed for features (N*T, C, H, W), and for tests of
@@ -27,8 +28,14 @@ class EMIMNeck(BaseModule):
         pool_time: What ``Recognizer2D`` gets. True (default): features averaged over time,
             as it expects of a neck, right for heads that go by the ``num_segs`` it passes
             (TSNHead). False: one feature map a frame, for heads that keep their own
-            ``num_segments`` (TSMHead, TRNHead).
+            ``num_segments`` (TSMHead, TRNHead), and AttentiveHead.
         init_cfg: MMEngine's; applied before the neck makes itself the identity.
+        channels: Channels that the features are projected to before EMIM sees them, and that the
+            head gets; the neck starts as this projection. Default None: ``in_channels``, without
+            a projection.
+        depth: How many times EMIM is added, one after the other: n see n frames ahead. Defaults
+            to 1.
+        match_init: See :class:`.EMIMAttention`. Defaults to False.
 
     Raises:
         ValueError: An argument is not as above; from ``forward``, the features have other channels.
@@ -43,106 +50,81 @@ class EMIMNeck(BaseModule):
         num_segments: int | None = None,
         pool_time: bool = True,
         init_cfg: dict | list[dict] | None = None,
+        channels: int | None = None,
+        depth: int = 1,
+        match_init: bool = False,
     ) -> None:
-        super().__init__(init_cfg=init_cfg)
-        self.num_segments = num_segments
-        self.pool_time = pool_time
+        several = not isinstance(in_channels, int)
+        super().__init__(
+            in_channels, None if several else channels, num_segments, pool_time, init_cfg
+        )
+        if not isinstance(depth, int) or depth < 1:
+            raise ValueError(f'EMIMNeck: depth must be 1 or more, got {depth!r}')
         self.pathways = None
-        if not isinstance(in_channels, int):
+        if several:
+            more = dict(channels=channels, depth=depth, match_init=match_init)
             args = (head_dim, window, out_of_frame, num_segments, pool_time)
-            self.pathways = ModuleList(EMIMNeck(channels, *args) for channels in in_channels)
+            self.pathways = ModuleList(EMIMNeck(n, *args, **more) for n in in_channels)
             for i, neck in enumerate(self.pathways):
                 neck.key = f'in_channels[{i}]'
             return
-        self.key = 'in_channels'
-        if head_dim < 1 or in_channels % head_dim:
+        dim = self.out_channels
+        if head_dim < 1 or dim % head_dim:
             raise ValueError(
-                f'EMIMNeck: head_dim must divide in_channels={in_channels}, got {head_dim}'
+                f'EMIMNeck: head_dim must divide {"channels" if channels else "in_channels"}='
+                f'{dim}, got {head_dim}'
             )
-        self.norm = nn.LayerNorm(in_channels)
-        self.attn = EMIMAttention(
-            in_channels, in_channels // head_dim, window, out_of_frame=out_of_frame
+
+        def emim() -> EMIMAttention:
+            return EMIMAttention(
+                dim, dim // head_dim, window, out_of_frame=out_of_frame, match_init=match_init
+            )
+
+        self.norm, self.attn = nn.LayerNorm(dim), emim()
+        # After the first, whose names are those of checkpoints with one.
+        self.more = ModuleList(
+            ModuleDict(dict(norm=nn.LayerNorm(dim), attn=emim())) for _ in range(depth - 1)
         )
-        self.attn.start_as_identity()
+        self._start()
+
+    @property
+    def depth(self) -> int:
+        """How many times EMIM is added."""
+        return 1 + len(self.more)
 
     def init_weights(self) -> None:
         super().init_weights()
         if self.pathways is None:
-            self.attn.start_as_identity()
+            self._start()
 
-    def forward(
-        self, x: Tensor | Sequence[Tensor], data_samples: Any = None
-    ) -> tuple[Tensor, dict]:
-        """Features in, features and no auxiliary loss out.
+    def _start(self) -> None:
+        for attn in (self.attn, *(block['attn'] for block in self.more)):
+            attn.start_as_identity()
 
-        Args:
-            x: ``(N, C, T, H, W)`` or ``(N*T, C, H, W)``: returned in the same shape. A list, which
-                is how ``Recognizer2D`` calls a neck: the backbone's last level is taken and
-                returned as ``pool_time`` says. A tuple, which is how 3-D backbones return several
-                feature maps: returned as a tuple; one of a single map as that map.
-            data_samples: Not used.
+    def forward(self, x: Tensor | Sequence[Tensor], data_samples: Any = None) -> tuple[Any, dict]:
+        """As :meth:`.ClipNeck.forward`; with several ``in_channels``, a tuple of so many maps.
 
         Raises:
             ValueError: The shape is none of these, or T is 1.
         """
-        if isinstance(x, tuple) and self.pathways is not None and len(x) == len(self.pathways):
-            return tuple(neck(part)[0] for neck, part in zip(self.pathways, x, strict=True)), {}
-        if isinstance(x, tuple) and len(x) == 1:
-            x = x[0]
-        if self.pathways is not None:
+        if self.pathways is None:
+            return super().forward(x, data_samples)
+        maps = len(x) if isinstance(x, tuple) else 1
+        if maps != len(self.pathways):
             raise ValueError(
                 f'EMIMNeck: in_channels has {len(self.pathways)} numbers, the backbone returns '
-                f'{len(x) if isinstance(x, tuple) else 1} feature maps'
+                f'{maps} feature maps'
             )
-        if isinstance(x, list) and x and x[-1].dim() >= 4:
-            x = self._with_motion_in_views(_last_level(x))
-            if self.pool_time:
-                return x.mean(dim=2, keepdim=True), {}
-            return x.transpose(1, 2).flatten(0, 1), {}
-        if isinstance(x, Tensor) and x.dim() == 5:
-            return self._with_motion(x), {}
-        if isinstance(x, Tensor) and x.dim() == 4:
-            if not self.num_segments or x.shape[0] % self.num_segments:
-                raise ValueError(
-                    f'EMIMNeck: features {tuple(x.shape)} are (N*T, C, H, W), so num_segments '
-                    f'must be T, got {self.num_segments}'
-                )
-            x = x.unflatten(0, (-1, self.num_segments)).transpose(1, 2)  # (N, C, T, H, W)
-            return self._with_motion(x).transpose(1, 2).flatten(0, 1), {}
-        parts = list(x) if isinstance(x, list | tuple) else [x]
-        got = ', '.join(str(tuple(getattr(part, 'shape', [type(part).__name__]))) for part in parts)
-        raise ValueError(
-            f'EMIMNeck: features must be (N, C, T, H, W) or (N*T, C, H, W), got {got}; a backbone '
-            'that returns class tokens or pooled features has no map for a neck: use MotionBackbone'
-        )
+        return tuple(neck(part)[0] for neck, part in zip(self.pathways, x, strict=True)), {}
 
-    def _with_motion_in_views(self, x: Tensor) -> Tensor:
-        T = self.num_segments or x.shape[2]
-        if x.shape[2] % T:
-            raise ValueError(
-                f'EMIMNeck: num_segments must divide {x.shape[2]}, the frames of all views of a '
-                f'clip, got {T}'
-            )
-        views = x.unflatten(2, (-1, T)).transpose(1, 2)  # (N, views, C, T, H, W)
-        out = self._with_motion(views.flatten(0, 1)).unflatten(0, views.shape[:2])
-        return out.transpose(1, 2).flatten(2, 3)
+    def with_motion(self, x: Tensor) -> Tensor:
+        """(N, C, T, H, W) -> the same."""
+        x = self._add(x, self.norm, self.attn)
+        for block in self.more:
+            x = self._add(x, block['norm'], block['attn'])
+        return x
 
-    def _with_motion(self, x: Tensor) -> Tensor:
-        if x.shape[1] != self.norm.normalized_shape[0]:
-            raise ValueError(
-                f'EMIMNeck: model.neck.{self.key} must be {x.shape[1]}, the channels that the '
-                f'backbone returns, got {self.norm.normalized_shape[0]}'
-            )
+    @staticmethod
+    def _add(x: Tensor, norm: nn.Module, attn: nn.Module) -> Tensor:
         tokens = x.permute(0, 2, 3, 4, 1)  # (N, T, H, W, C)
-        return x + self.attn(self.norm(tokens)).permute(0, 4, 1, 2, 3)
-
-
-def _last_level(levels: list[Tensor]) -> Tensor:
-    """The last level's (N, C, T, H, W) out of what ``Recognizer2D`` hands to a neck."""
-    if levels[-1].dim() == 5:
-        return levels[-1]
-    # A backbone with one output gives a tensor, not a tuple; Recognizer2D then takes each of its
-    # N*T images for a level and folds (C, H, W) to (C/T, H, T, W). This is the way back.
-    T = levels[0].shape[2]
-    images = torch.stack([x.transpose(1, 2).flatten(0, 1) for x in levels])  # (N*T, C, H, W)
-    return images.unflatten(0, (-1, T)).transpose(1, 2)
+        return x + attn(norm(tokens)).permute(0, 4, 1, 2, 3)

@@ -112,3 +112,63 @@ def test_views_of_a_clip_in_2d_tests_are_clips_of_their_own(kind):
     torch.testing.assert_close(scores(crops.flatten(1, 2)), want, rtol=1e-4, atol=1e-5)
     with pytest.raises(ValueError, match='num_segments must divide 10, .* got 4'):
         scores(torch.randn(1, 10, 3, 64, 64))
+
+
+def test_a_neck_of_one_block_has_the_names_it_always_had():
+    names = {name.split('.')[0] for name in EMIMNeck(64, window=3).state_dict()}
+    assert names == {'norm', 'attn'}
+    one, two = EMIMNeck(64, window=3), EMIMNeck(64, window=3, depth=2)
+    assert two.load_state_dict(trained(one).state_dict(), strict=False).unexpected_keys == []
+    x = torch.randn(1, 64, 3, 4, 4)
+    torch.testing.assert_close(two(x)[0], one(x)[0])  # the second block starts as nothing
+
+
+def test_blocks_follow_each_other_and_depth_sees_farther():
+    x = torch.randn(1, 64, 4, 3, 3)
+    neck = EMIMNeck(64, window=3, depth=2)
+    first, second = EMIMNeck(64, window=3), EMIMNeck(64, window=3)
+    for name, attn in (('attn', neck.attn), ('more.0.attn', neck.more[0]['attn'])):
+        torch.nn.init.normal_(attn.proj.weight, std=0.1)
+        one = first if name == 'attn' else second
+        one.attn.load_state_dict(attn.state_dict())
+    torch.testing.assert_close(neck(x)[0], second(first(x)[0])[0])
+    changed = x.clone()
+    changed[:, :, 2] *= -1
+    moved = [(one(changed)[0] - one(x)[0])[:, :, 0].abs().max() > 1e-3 for one in (first, neck)]
+    assert moved == [False, True]
+
+
+@pytest.mark.parametrize('kind', HEADS)
+def test_a_projection_comes_first_and_the_head_gets_its_channels(kind):
+    neck = EMIMNeck(64, head_dim=16, window=3, channels=32, num_segments=4)
+    neck.init_weights()
+    x = torch.randn(2, 64, 4, 3, 5)
+    want = torch.einsum('oc,ncthw->nothw', neck.reduce.weight, x)
+    want = want + neck.reduce.bias[:, None, None, None]
+    torch.testing.assert_close(neck(x)[0], want)
+    frames = neck(x.transpose(1, 2).flatten(0, 1))[0]
+    torch.testing.assert_close(frames, want.transpose(1, 2).flatten(0, 1))
+    head, options = HEADS[kind]
+    model = recognizer(
+        'Recognizer2D',
+        dict(type='ResNet', depth=18, pretrained=None),
+        dict(**head, num_classes=5, in_channels=64),
+        dict(type='EMIMNeck', in_channels=512, channels=64, window=3, **options),
+    )
+    labels = [ActionDataSample().set_gt_label(i) for i in range(2)]
+    model.loss(torch.randn(2, 4, 3, 64, 64), labels)['loss_cls'].backward()
+    assert model.neck.reduce.weight.grad.any() and model.neck.attn.proj.weight.grad.any()
+
+
+@pytest.mark.parametrize(
+    'options, message',
+    [
+        (dict(depth=0), 'depth must be 1 or more, got 0'),
+        (dict(channels=0), 'channels must be 1 or more, got 0'),
+        (dict(channels=48), 'head_dim must divide channels=48, got 64'),
+        (dict(in_channels=48), 'head_dim must divide in_channels=48, got 64'),
+    ],
+)
+def test_refuses_options(options, message):
+    with pytest.raises(ValueError, match=f'EMIMNeck: {message}'):
+        EMIMNeck(**{'in_channels': 64, **options})

@@ -1,0 +1,3 @@
+from .attentive_head import AttentiveHead
+
+__all__ = ['AttentiveHead']
