@@ -23,6 +23,7 @@ from mmaction_emim.utils.command_line import run
 
 HERE = Path(os.path.relpath(Path(__file__).resolve().parent))
 CLIPS, CONFIG, CHECKPOINT = HERE / 'clips', 'emim_motionshapes', HERE / 'emim_motionshapes.pth'
+SHORT_SIDE = 64  # pixels of the frames that this network was trained on
 PICTURE = 'work_dirs/demo.png'
 
 
@@ -44,6 +45,12 @@ def main() -> None:
     parser.add_argument('--batch-size', type=int, default=1)
     parser.add_argument('--seconds', type=float, help=f'of a camera or an address ({SECONDS:g})')
     parser.add_argument(
+        '--short-side',
+        type=int,
+        help='scale larger frames down to so many pixels; default: as the config says, '
+        f'with the network beside the demo {SHORT_SIDE}',
+    )
+    parser.add_argument(
         '--out',
         action='append',
         help='.json, .csv, .png, .mp4 or .gif; may be given several times; '
@@ -57,8 +64,14 @@ def main() -> None:
     if args.seconds is not None and not (is_camera or '://' in (args.video or '')):
         raise ValueError(f'--seconds is for a camera or an address, got {args.video}')
     MMLogger.get_instance('demo', log_level='WARNING')
+    if args.short_side is None and not args.config:
+        args.short_side = SHORT_SIDE
     inferencer = MotionInferencer(
-        args.config or CONFIG, args.checkpoint or CHECKPOINT, args.device, args.labels
+        args.config or CONFIG,
+        args.checkpoint or CHECKPOINT,
+        args.device,
+        args.labels,
+        short_side=args.short_side,
     )
     predictions = inferencer(
         int(args.video) if is_camera else args.video or CLIPS,
@@ -69,6 +82,8 @@ def main() -> None:
     )
     show(predictions)
     print(f'probability: {inferencer.about()["probabilities"]}')
+    if args.short_side and args.video:
+        print(f'frames of more than {args.short_side} pixels (short side) are scaled down to that')
     for path in out:
         print(path)
     if any(prediction.error for prediction in predictions):

@@ -27,6 +27,7 @@ from mmaction_emim.visualization import check_suffix, write_pictures
 
 HERE = Path(__file__).resolve().parent
 CONFIG, CHECKPOINT = 'emim_motionshapes', HERE / 'emim_motionshapes.pth'
+SHORT_SIDE = 64  # pixels of the frames that this network was trained on
 VIDEOS = ('.mp4', '.gif')
 
 
@@ -46,6 +47,12 @@ def main() -> None:
     parser.add_argument('--top-k', type=int, default=5)
     parser.add_argument('--seconds', type=float, help='end after so many of the source')
     parser.add_argument('--reconnects', type=int, default=RECONNECTS, help='of a live source')
+    parser.add_argument(
+        '--short-side',
+        type=int,
+        help='scale larger frames down to so many pixels; default: as the config says, '
+        f'with the network beside the demo {SHORT_SIDE}',
+    )
     parser.add_argument('--no-reuse', action='store_true', help='compute every window anew')
     parser.add_argument(
         '--out',
@@ -64,8 +71,14 @@ def main() -> None:
         check_suffix(path)
     MMLogger.get_instance('stream', log_level='WARNING')
     source = StreamSource(args.source, reconnects=args.reconnects)
+    if args.short_side is None and not args.config:
+        args.short_side = SHORT_SIDE
     inferencer = MotionInferencer(
-        args.config or CONFIG, args.checkpoint or CHECKPOINT, args.device, args.labels
+        args.config or CONFIG,
+        args.checkpoint or CHECKPOINT,
+        args.device,
+        args.labels,
+        short_side=args.short_side,
     )
     stream = MotionStream(
         inferencer,
@@ -87,6 +100,8 @@ def main() -> None:
     counts = {**stream.counts(), 'reconnected': source.reconnected, 'broken': source.broken}
     print(', '.join(f'{name.replace("_", " ")} {count}' for name, count in counts.items() if count))
     print(f'{stream.frames / (time.monotonic() - began):.0f} frames a second')
+    if args.short_side:
+        print(f'frames of more than {args.short_side} pixels (short side) are scaled down to that')
     for path in args.out:
         print(path)
 

@@ -13,159 +13,18 @@ import mmaction_emim  # noqa: F401  closes upstream's gaps before anything of it
 import argparse
 import os
 import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, NamedTuple
+from typing import Any
 
-import numpy as np
 from mmengine.logging import MMLogger
 
-from mmaction_emim.apis import MotionInferencer, MotionStream
-from mmaction_emim.apis.clips import Clip
-from mmaction_emim.datasets.reader import VideoReader
-from mmaction_emim.datasets.stream_source import StreamSource
-from mmaction_emim.evaluation.protocol import frame_size
-from mmaction_emim.models.motion import EMIMAttention
-from mmaction_emim.utils.command_line import explain, run
-from mmaction_emim.visualization import (
-    input_frames,
-    motion_field_clip,
-    record_motion_fields,
-    write_pictures,
-)
-from mmaction_emim.visualization.timeline import TimelineRecord, draw_timeline
+from mmaction_emim.apis.page import MEGABYTES, MIB, SECONDS, SHORT_SIDE, Answer, Page
+from mmaction_emim.utils.command_line import run
 
 HERE = Path(__file__).resolve().parent
-CLIPS, CONFIG, CHECKPOINT = HERE / 'clips', 'emim_motionshapes', HERE / 'emim_motionshapes.pth'
-MEGABYTES, SECONDS, SIDES = 50, 120.0, (2160, 3840)
-MIB = 2**20  # what gradio calls a megabyte
-FPS = 25.0  # where a clip does not say its own
-TIMELINE_SIDE = 480  # pixels of the short side of a timeline's frames, at most
-SIDE = 128  # the same of frames whose size the config leaves to the clip
-
-
-class Answer(NamedTuple):
-    """What the page shows: a sentence, probabilities by name, a video's path, a picture."""
-
-    message: str
-    bars: dict[str, float] | None = None
-    motion: str | None = None
-    timeline: np.ndarray | None = None
-
-
-class Page:
-    """The answers of one or several networks, and the limits of what they take.
-
-    Args:
-        models: Config and checkpoint by the name in the list.
-        folder: Where uploads and videos lie.
-        megabytes: Of a file, at most.
-        seconds: Of a clip, at most.
-        device: Default None: a GPU where there is one.
-    """
-
-    def __init__(
-        self,
-        models: dict[str, tuple[str, str | Path]],
-        folder: Path,
-        megabytes: float = MEGABYTES,
-        seconds: float = SECONDS,
-        device: str | None = None,
-    ) -> None:
-        self.models, self.folder = models, folder
-        self.megabytes, self.seconds, self.device = megabytes, seconds, device
-        self.samples = {path.name: path for path in sorted(CLIPS.iterdir())}
-        self._loaded: dict[str, MotionInferencer] = {}
-
-    def inferencer(self, model: str) -> MotionInferencer:
-        if model not in self._loaded:
-            self._loaded[model] = MotionInferencer(
-                *self.models[model], self.device, show_progress=False
-            )
-        return self._loaded[model]
-
-    def answer(self, path: Path, name: str, model: str) -> Answer:
-        """What the network says of a file; of one that it cannot read, why."""
-        try:
-            return self._answer(path, name, model)
-        except Exception as error:  # of any class, as files are anybody's
-            return Answer(plain(explain(error), path, name))
-
-    def _answer(self, path: Path, name: str, model: str) -> Answer:
-        size = path.stat().st_size
-        if size > self.megabytes * MIB:
-            raise ValueError(f'{name}: {size / MIB:.0f} MB, and {self.megabytes:g} MB are the most')
-        if not size:
-            raise ValueError(f'{name}: the file is empty')
-        reader = VideoReader(path, name=name)
-        if not len(reader):
-            raise ValueError(f'{name}: the clip has no frames')
-        fps = reader.get_avg_fps() or FPS
-        if len(reader) / fps > self.seconds:
-            raise ValueError(
-                f'{name}: lasts {len(reader) / fps:.0f} seconds, and {self.seconds:g} are the most'
-            )
-        sides = sorted(reader.get_batch([0]).shape[1:3])
-        if any(side > most for side, most in zip(sides, SIDES, strict=True)):
-            raise ValueError(
-                f'{name}: frames of {sides[1]} x {sides[0]} pixels, and {SIDES[1]} x {SIDES[0]} '
-                'are the most'
-            )
-        inferencer = self.inferencer(model)
-        clip, side = Clip(name, path), None
-        if frame_size(inferencer.cfg) is None and sides[0] > SIDE:  # else minutes, and gigabytes
-            side, small = SIDE, VideoReader(path, SIDE, name)
-            clip = small.get_batch(range(len(small))).asnumpy()
-        views = inferencer.load(clip)
-        with self._motion(inferencer) as fields:
-            (scores,) = inferencer.view_scores([views])
-        prediction = inferencer.predict(name, scores)
-        message = f'{name}: {prediction.name}, {prediction.probability:.0%}'
-        if side:
-            message += f' (scaled to {side} pixels, since the config names no size)'
-        if not fields:
-            message += ' (the network has no EMIM layer: no motion field)'
-        return Answer(
-            message,
-            {guess.name: guess.probability for guess in prediction.top},
-            self._write(views, next(iter(fields.values()))) if fields else None,
-            self._timeline(inferencer, path, side, len(reader), fps),
-        )
-
-    @contextmanager
-    def _motion(self, inferencer: MotionInferencer) -> Iterator[dict]:
-        if any(isinstance(module, EMIMAttention) for module in inferencer.model.modules()):
-            with record_motion_fields(inferencer.model) as fields:
-                yield fields
-        else:
-            yield {}
-
-    def _write(self, views: Any, field: Any) -> str:
-        (first, *_) = input_frames(views, len(field.confidence))
-        pictures = motion_field_clip(first, type(field)(*(x[0] for x in field)))
-        path = self.folder / f'motion-{os.urandom(8).hex()}.mp4'
-        write_pictures(pictures, path)
-        return str(path)
-
-    def _timeline(
-        self, inferencer: MotionInferencer, path: Path, side: int | None, frames: int, fps: float
-    ) -> np.ndarray | None:
-        stream = MotionStream(inferencer)
-        if frames < 2 * stream.span(fps):
-            return None
-        record = TimelineRecord()
-        for window in stream(StreamSource(path, side or TIMELINE_SIDE)):
-            record.add(window.start, window.end, window.smoothed)
-        return draw_timeline(*record.read(), inferencer.names)
-
-
-def plain(sentence: str, path: Path, name: str) -> str:
-    """The sentence without this computer's paths and FFmpeg's words."""
-    sentence = sentence.replace(str(path), name)
-    invalid = ': cannot be read: Invalid data found when processing input'
-    return sentence.replace(invalid, ' is no video, or a damaged one')
+SAMPLES = {path.name: path for path in sorted((HERE / 'clips').iterdir())}
+CONFIG, CHECKPOINT = 'emim_motionshapes', HERE / 'emim_motionshapes.pth'
 
 
 def take(upload: Path) -> tuple[str, bytes] | None:
@@ -189,7 +48,7 @@ def build(page: Page) -> Any:
         if video:
             last = take(Path(video))
         elif sample:
-            last = (sample, page.samples[sample].read_bytes())
+            last = (sample, SAMPLES[sample].read_bytes())
         if last is None:
             return Answer('Choose a clip first: drop one, record one or pick a sample.'), None
         name, data = last
@@ -203,7 +62,7 @@ def build(page: Page) -> Any:
         timeline = gr.update(value=answer.timeline, visible=answer.timeline is not None)
         return answer.message, answer.bars, answer.motion, timeline, None, last
 
-    models, samples = list(page.models), list(page.samples)
+    models, samples = list(page.models), list(SAMPLES)
     with gr.Blocks(
         title='mmaction_emim', analytics_enabled=False, delete_cache=(60, 600)
     ) as blocks:
@@ -287,6 +146,12 @@ def main() -> None:
     parser.add_argument('--port', type=int, help='default: the first that is free from 7860')
     parser.add_argument('--megabytes', type=float, default=MEGABYTES, help='of a file, at most')
     parser.add_argument('--seconds', type=float, default=SECONDS, help='of a clip, at most')
+    parser.add_argument(
+        '--short-side',
+        type=int,
+        default=SHORT_SIDE,
+        help='pixels, at most, where the config names no size; default: %(default)s',
+    )
     parser.add_argument('--device', help='default: a GPU where there is one')
     args = parser.parse_args()
     models = {name: (config, checkpoint) for name, config, checkpoint in args.model or ()}
@@ -299,7 +164,9 @@ def main() -> None:
         os.environ.update(
             GRADIO_TEMP_DIR=folder, GRADIO_ANALYTICS_ENABLED='False', HF_HUB_OFFLINE='1'
         )
-        page = Page(models, Path(folder), args.megabytes, args.seconds, args.device)
+        page = Page(
+            models, Path(folder), args.megabytes, args.seconds, args.device, args.short_side
+        )
         page.inferencer(next(iter(models)))  # what is wrong with it is said now
         launch(page, args.port)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 
 from mmaction_emim.datasets.frame_sources import ArrayFrames, FolderFrames, images_in, record
@@ -109,3 +110,13 @@ def _search(folder: Path) -> list[Clip]:
     if not found:
         raise ValueError(f'{folder}: holds no video file and no folder of images')
     return [Clip(str(path), path) for path in sorted(found)]
+
+
+def scaled_down(image: np.ndarray, short_side: int) -> np.ndarray:
+    """The image (H, W, 3), at most so many pixels on its short side: their areas' means."""
+    H, W = image.shape[:2]
+    if min(H, W) <= short_side:
+        return image
+    scale = short_side / min(H, W)
+    size = round(W * scale), round(H * scale)
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA)

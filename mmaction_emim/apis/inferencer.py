@@ -7,6 +7,7 @@
 It runs the config's own test pipeline: a clip has the scores that ``tools/test.py`` gives it.
 """
 
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from itertools import takewhile
@@ -18,22 +19,25 @@ import torch
 from mmaction.apis import ActionRecogInferencer
 from mmaction.registry import TRANSFORMS
 from mmengine.config import Config
+from mmengine.logging import print_log
 from mmengine.runner import autocast
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor, nn
 
 from mmaction_emim.datasets.transforms import CheckedVideoInit
-from mmaction_emim.evaluation.protocol import is_2d, test_pipeline
+from mmaction_emim.evaluation.protocol import is_2d, keeps_size, test_pipeline
 from mmaction_emim.utils.command_line import explain
 from mmaction_emim.utils.config_names import read_config
 
-from .clips import SECONDS, Clip, clips_of
+from .clips import SECONDS, Clip, clips_of, scaled_down
 from .complexity import without_downloads
 from .labels import class_names
 from .pictures import write_sheet, write_video
 from .prediction import Guess, Prediction, write_csv, write_json
 from .recognizer import init_recognizer
+
+LARGE = 512  # pixels of the short side, above which a network takes minutes for a clip
 
 
 class MotionInferencer(ActionRecogInferencer):
@@ -52,6 +56,9 @@ class MotionInferencer(ActionRecogInferencer):
             None: those in the checkpoint, else of the ``label_map`` that the config's evaluator
             or the data folder has, else their numbers.
         show_progress: Whether calls show a bar, on stderr. Default True.
+        short_side: Frames whose short side has more pixels are scaled down to so many before
+            the pipeline's own crops: for networks whose config names no size, on clips larger than
+            those that they were trained on. Default None: frames are the pipeline's alone.
 
     Attributes:
         model: The recognizer, in evaluation.
@@ -72,13 +79,20 @@ class MotionInferencer(ActionRecogInferencer):
         device: str | torch.device | None = None,
         labels: str | Path | Sequence[str] | None = None,
         show_progress: bool = True,
+        short_side: int | None = None,
     ) -> None:
+        if short_side is not None and (not isinstance(short_side, int) or short_side < 2):
+            raise ValueError(
+                f'MotionInferencer: short_side must be an integer of 2 or more or None, '
+                f'got {short_side!r}'
+            )
         cfg = read_config(model)
         head = cfg.model.get('cls_head') or {}
         if 'num_classes' not in head:
             raise TypeError('MotionInferencer: the config has no model.cls_head with num_classes')
         super().__init__(cfg, weights and str(weights), device)
         self.show_progress = show_progress
+        self.short_side = short_side
         self.averaging = self.model.cls_head.average_clips
         names = class_names(
             self.cfg, self.model.cls_head.num_classes, labels, self.model.dataset_meta
@@ -190,8 +204,18 @@ class MotionInferencer(ActionRecogInferencer):
                 data = step(data)
             if data is None:
                 raise ValueError(f'{clip.name}: the pipeline gave no clip')
+            if self.short_side and 'Decode' in type(step).__name__:
+                data['imgs'] = [scaled_down(image, self.short_side) for image in data['imgs']]
+                data['img_shape'] = data['imgs'][0].shape[:2]
         if not isinstance(data['inputs'], Tensor):
             raise ValueError('the config packs several inputs, and a clip is one')
+        if min(size := data['inputs'].shape[-2:]) > LARGE and keeps_size(self.cfg):
+            print_log(
+                f'{clip.name}: {size[1]} x {size[0]} pixels go through the network, since the '
+                'config names no size: slow, if memory lasts; short_side scales them down',
+                'current',
+                logging.WARNING,
+            )
         return data['inputs']
 
     def sample(self, total_frames: int) -> list[int]:

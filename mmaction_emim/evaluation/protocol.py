@@ -91,6 +91,12 @@ def frame_size(cfg: Config) -> tuple[int, int] | None:
     return size
 
 
+def keeps_size(cfg: Config) -> bool:
+    """Whether the config's test pipeline neither scales nor crops: frames are as large as clips."""
+    steps = test_pipeline(cfg)
+    return frame_size(cfg) is None and not any('Resize' in _type(step) for step in steps)
+
+
 def is_2d(model_cfg: dict) -> bool:
     """Whether the recognizer's network takes single frames: ``num_clips`` make one clip."""
     return _type(model_cfg).endswith('Recognizer2D')

@@ -14,6 +14,7 @@ import pytest
 import torch
 from mmaction.structures import ActionDataSample
 from mmengine.config import Config
+from mmengine.logging import MMLogger
 
 from mmaction_emim.apis import MotionInferencer, clips_of
 from mmaction_emim.datasets.motion_shapes import CLASSES
@@ -109,6 +110,22 @@ def test_frames_that_are_sampled_already(inferencer, clips):
     scores = inferencer.scores(frames, sampled=True)
     torch.testing.assert_close(scores, inferencer.scores(clips[0]), rtol=1e-6, atol=1e-6)
     assert not torch.allclose(scores, inferencer.scores(frames), atol=1e-3)
+
+
+@pytest.mark.parametrize('sampled', [False, True])
+def test_larger_frames_are_scaled_down_where_asked(inferencer, clips, monkeypatch, sampled):
+    large = VideoReader(clips[0]).get_batch(range(24)).asnumpy().repeat(3, 1).repeat(3, 2)
+    monkeypatch.setattr(inferencer, 'short_side', 32)
+    loaded = inferencer.load(large, sampled)  # 96 x 96: each pixel thrice
+    assert torch.equal(loaded, inferencer.load(large[:, ::3, ::3], sampled))
+    assert inferencer.load(large[:, :48]).shape[-2:] == (32, 64)
+    assert inferencer.load(large[:, :30]).shape[-2:] == (30, 96)  # no larger than asked
+
+
+def test_large_frames_of_a_config_without_a_size_are_told(inferencer, caplog):
+    MMLogger.get_current_instance().addHandler(caplog.handler)
+    inferencer.load(np.zeros((1, 600, 520, 3), np.uint8), sampled=True)
+    assert 'array: 520 x 600 pixels go through the network' in caplog.text
 
 
 def test_a_folder_is_searched_and_what_is_broken_is_reported(inferencer, clips, tmp_path):

@@ -3,12 +3,15 @@
 import json
 import runpy
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 from mmaction_emim.apis import MotionInferencer, load_exported
+from mmaction_emim.apis.page import Page
+from mmaction_emim.datasets.motion_shapes import CLASSES
 
 from ..same_scores import same_scores
 
@@ -37,6 +40,16 @@ def test_of_the_demo(truth, call, tmp_path):
     done = call('demo/demo.py', *arguments, '--out', str(out), '--batch-size', '4')
     assert done.returncode == 0, done.stderr
     truth.check([one['scores'] for one in json.loads(out.read_text())['predictions']])
+
+
+def test_of_the_page(truth, tmp_path):
+    """Of demo/web.py, without gradio; tests/demo/test_web.py reads the bars in a browser."""
+    page = Page({'ours': (truth.config, truth.checkpoint)}, tmp_path, device='cpu')
+    for clip, scores in zip(truth.clips, truth.scores, strict=True):
+        shown = page.answer(Path(clip), 'clip', 'ours').bars
+        best = scores.softmax(0).topk(5)
+        assert list(shown) == [CLASSES[i] for i in best.indices]
+        torch.testing.assert_close(list(shown.values()), best.values.tolist(), rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.slow

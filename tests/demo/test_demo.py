@@ -8,6 +8,8 @@ from PIL import Image
 
 from mmaction_emim.datasets.motion_shapes import CLASSES
 
+from ..datasets.numbered_clips import KINDS
+
 
 def test_without_arguments(run, root):
     """As after an installation, in a process of its own: answers that are right, and a picture."""
@@ -46,6 +48,15 @@ def test_a_broken_clip_is_told_and_ends_with_status_1(call, folder):
     assert [row['rank'] for row in rows] == ['1', '2', '']
 
 
+def test_a_phones_clip_is_scaled_to_what_the_network_knows(call, tmp_path):
+    KINDS['HEVC, open GOP, edit list, rotated, mov'].make(tmp_path / 'phone.mov')
+    for options, side in ([], 64), (['--short-side', '48'], 48):
+        done = call('demo/demo.py', str(tmp_path / 'phone.mov'), *options)
+        assert done.returncode == 0, done.stderr
+        line = f'frames of more than {side} pixels (short side) are scaled down to that'
+        assert line in done.stdout
+
+
 @pytest.mark.parametrize('suffix', ['.mp4', '.gif', '.png'])
 def test_pictures(call, folder, suffix):
     out = folder / 'new' / f'out{suffix}'
@@ -63,6 +74,7 @@ def test_pictures(call, folder, suffix):
         (['x.mp4', '--out', 'x.png'], 'x.png: not written, no clip was read: '),
         (['demo/clips', '--out', 'x.gif'], 'x.gif: a video is of one clip, got 3'),
         (['x.mp4', '--seconds', '3'], '--seconds is for a camera or an address, got x.mp4'),
+        (['demo/clips', '--short-side', '1'], 'MotionInferencer: short_side must be an integer'),
         (['demo/clips', '--top-k', '0'], 'batch_size and top_k must be 1 or more'),
     ],
 )

@@ -6,7 +6,7 @@ from mmaction.datasets.transforms import SampleFrames, ThreeCrop
 from mmaction.models import Recognizer2D
 from mmengine.config import Config, ConfigDict
 
-from mmaction_emim.evaluation.protocol import check_views, describe_test, input_shape
+from mmaction_emim.evaluation.protocol import check_views, describe_test, input_shape, keeps_size
 
 from ..conftest import ROOT
 
@@ -32,6 +32,25 @@ def test_says_views_and_averaging(name, options, line):
     cfg = Config.fromfile(ROOT / 'configs' / f'{name}.py')
     cfg.merge_from_dict(options)
     assert line in describe_test(cfg)
+
+
+@pytest.mark.parametrize(
+    'name, options, keeps',
+    [
+        ('emim_motionshapes', {}, True),
+        ('emim_motionshapes', RESIZED, False),
+        (
+            'emim_motionshapes',
+            {'test_dataloader.dataset.pipeline.3': dict(type='Resize', scale=(-1, 64))},
+            False,
+        ),
+        ('emim_sthv2', {}, False),
+    ],
+)
+def test_whether_frames_stay_as_large_as_they_are(name, options, keeps):
+    cfg = Config.fromfile(ROOT / 'configs' / f'{name}.py')
+    cfg.merge_from_dict(options)
+    assert keeps_size(cfg) == keeps
 
 
 def test_input_shape_is_the_test_pipelines():
