@@ -167,11 +167,18 @@ class _Video:
             count += 1
 
     def _frames(self) -> Iterator[av.VideoFrame]:
-        for packet in self._container.demux(self._stream):
-            try:
-                yield from packet.decode()
-            except av.error.InvalidDataError:
-                self.broken += 1
+        try:
+            for packet in self._container.demux(self._stream):
+                yield from self._decoded(packet)
+        except av.FFmpegError:  # broken off: what the decoder holds back is whole
+            yield from self._decoded(None)
+            raise
+
+    def _decoded(self, packet: av.Packet | None) -> Iterator[av.VideoFrame]:
+        try:
+            yield from self._stream.codec_context.decode(packet)
+        except av.error.InvalidDataError:
+            self.broken += 1
 
     def close(self) -> None:
         self._container.close()

@@ -11,6 +11,7 @@ from mmaction_emim.apis import MotionInferencer, MotionStream
 from mmaction_emim.apis.stream import distinct_views
 from mmaction_emim.datasets.stream_source import Frame, StreamSource
 
+from ..datasets.live_servers import motion_jpeg, serving
 from ..datasets.numbered_clips import FRAMES, write
 from ..same_scores import lively_weights
 
@@ -216,6 +217,19 @@ def test_a_slow_network_drops_windows_of_a_live_source_and_counts(inferencer, im
     assert stream.windows < 50
     assert stream.dropped_frames == 2 * stream.dropped_windows
     assert first == sorted(first) and first[-1] == 198
+
+
+def test_a_slow_network_drops_frames_of_a_network_camera_and_counts(inferencer, images):
+    """Over HTTP, from a real socket; the camera goes off in the end."""
+    stream = MotionStream(inferencer, span=2, stride=2, batch_size=1)
+    with serving(motion_jpeg([*images, *images], pause=0.002)) as port:
+        source = StreamSource(f'http://127.0.0.1:{port}/video', reconnects=0)
+        with pytest.raises(OSError, match='broke off'):
+            for _ in stream(source):
+                time.sleep(0.05)
+    assert stream.frames == 2 * FRAMES
+    assert stream.dropped_windows + stream.windows == FRAMES
+    assert stream.windows < FRAMES / 2
 
 
 def test_a_file_waits_for_a_slow_network(inferencer, clip):

@@ -1,7 +1,7 @@
 """Frames of files and of live streams, in order, each once."""
 
 import socket
-import threading
+import time
 import wave
 from pathlib import Path
 
@@ -12,7 +12,8 @@ import pytest
 from mmaction_emim.datasets.reader import VideoReader
 from mmaction_emim.datasets.stream_source import StreamSource
 
-from .numbered_clips import FRAMES, KINDS, shown, write
+from .live_servers import http, motion_jpeg, raw, rtsp, serving
+from .numbered_clips import FRAMES, KINDS, picture, shown, write
 
 SOME = (
     'H.264, mp4',
@@ -98,38 +99,45 @@ def test_missing(tmp_path):
         StreamSource(99)
 
 
-@pytest.fixture
-def serve():
-    """Serves bytes over TCP: each connection gets the next item, then is closed."""
-    listener = socket.create_server(('127.0.0.1', 0))
-
-    def start(*items: bytes) -> str:
-        def send() -> None:
-            for item in items:
-                connection, _ = listener.accept()
-                with connection:
-                    connection.sendall(item)
-            listener.close()
-
-        threading.Thread(target=send, daemon=True).start()
-        return f'tcp://127.0.0.1:{listener.getsockname()[1]}'
-
-    yield start
-    listener.close()
-
-
-def test_a_live_stream_that_breaks_off_is_opened_again(serve, tmp_path):
-    write(tmp_path / 'clip.ts')
+@pytest.mark.parametrize(
+    'scheme, answer', [('tcp', raw), ('http', http), ('rtsp', rtsp)], ids=['tcp', 'http', 'rtsp']
+)
+def test_a_live_stream_that_breaks_off_is_opened_again(scheme, answer, tmp_path, monkeypatch):
+    waits = []
+    monkeypatch.setattr(time, 'sleep', waits.append)
+    write(tmp_path / 'clip.ts', params='bframes=0')
     data = (tmp_path / 'clip.ts').read_bytes()
-    source = StreamSource(serve(data, data), reconnects=1)
-    assert source.is_live
-    frames = []
-    with pytest.raises(OSError, match='broke off and could not be opened again in 1 tries'):
-        for frame in source:
-            frames.append(frame)
-    assert [shown(frame.image) for frame in frames] == [*range(FRAMES), *range(FRAMES)]
-    assert [frame.index for frame in frames] == list(range(2 * FRAMES))
-    assert [frame.index for frame in frames if frame.is_first] == [0, FRAMES]
-    assert source.reconnected == 1
+    whole = FRAMES - (scheme == 'rtsp')  # where only the next packet says that one has ended
+    with serving(answer(data), answer(data)) as port:
+        source = StreamSource(f'{scheme}://127.0.0.1:{port}/clip', reconnects=1)
+        assert source.is_live
+        frames = []
+        with pytest.raises(OSError, match='broke off and could not be opened again in 1 tries'):
+            for frame in source:
+                frames.append(frame)
+    assert [shown(frame.image) for frame in frames] == [*range(whole), *range(whole)]
+    assert [frame.index for frame in frames] == list(range(2 * whole))
+    assert [frame.index for frame in frames if frame.is_first] == [0, whole]
+    assert source.reconnected == 1 and waits == [1, 1]
     seconds = [frame.seconds for frame in frames]
     assert seconds == sorted(seconds)
+
+
+def test_a_network_camera_of_jpeg_images():
+    images = [picture(i) for i in range(FRAMES)]
+    with serving(motion_jpeg(images)) as port:
+        source = StreamSource(f'http://127.0.0.1:{port}/video', reconnects=0)
+        assert source.is_live
+        numbers = []
+        with pytest.raises(OSError, match='in 0 tries'):
+            for frame in source:
+                numbers.append(shown(frame.image))
+    assert numbers == list(range(FRAMES)) and source.broken == 0
+
+
+def test_a_stream_that_is_not_there():
+    with socket.create_server(('127.0.0.1', 0)) as free:
+        port = free.getsockname()[1]
+    for scheme in ('http', 'rtsp', 'tcp'):
+        with pytest.raises(OSError, match='Connection refused'):
+            StreamSource(f'{scheme}://127.0.0.1:{port}/clip')
