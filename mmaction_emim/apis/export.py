@@ -96,11 +96,11 @@ def export(
     """
     clip = torch.rand(2, 3, *shape) * 255
     batch = torch.export.Dim('batch', min=1, max=1024)
-    if path.suffix == '.pt2':
+    if path.suffix.lower() == '.pt2':
         program = torch.export.export(model, (clip,), dynamic_shapes={'clip': {0: batch}})
         files = {FILE: json.dumps(metadata)} if metadata else {}
         torch.export.save(program, path, extra_files=files)
-    elif path.suffix == '.onnx':
+    elif path.suffix.lower() == '.onnx':
         program = torch.onnx.export(
             model,
             (clip,),
@@ -119,7 +119,7 @@ def export(
 
 def load_exported(path: Path) -> Callable[[Tensor], Tensor]:
     """What :func:`export` wrote, as a function of clips; ``.onnx`` runs in onnxruntime."""
-    if path.suffix == '.pt2':
+    if path.suffix.lower() == '.pt2':
         return torch.export.load(path).module()
     import onnxruntime
 

@@ -61,7 +61,7 @@ def describe_export(
 
 def exported_metadata(path: Path) -> dict[str, Any]:
     """What :func:`describe_export` gave when a file was exported; empty where it says nothing."""
-    if Path(path).suffix == '.pt2':
+    if Path(path).suffix.lower() == '.pt2':
         files = {FILE: ''}
         torch.export.load(path, extra_files=files)
         return json.loads(files[FILE] or '{}')

@@ -13,7 +13,7 @@ def log(tmp_path):
 
 
 def test_a_page_and_the_broken_line(run, log, tmp_path):
-    out = tmp_path / 'new' / 'page.png'
+    out = tmp_path / 'new' / 'page.PNG'
     done = run('tools/analysis_tools/curves.py', str(log), '--names', 'mine', '--out', str(out))
     assert done.returncode == 0, done.stderr
     assert f'left out: {log}:2' in done.stderr

@@ -59,7 +59,7 @@ def clip(tmp_path_factory):
 
 
 def test_a_sheet_of_arrows_over_the_frames(run, networks, clip, tmp_path):
-    out = tmp_path / 'field.png'
+    out = tmp_path / 'field.PNG'
     done = run(TOOL, *networks['emim'], clip, '--out', str(out))
     assert done.returncode == 0, done.stderr
     assert f'field of backbone.blocks3.0.attn: {out}' in done.stdout
@@ -72,9 +72,10 @@ def test_a_sheet_of_arrows_over_the_frames(run, networks, clip, tmp_path):
     [
         ('emim', ['--head', '0', '--style', 'arrows', '--fps', '2'], '.mp4', 7),
         ('emim', ['--layer', 'backbone.blocks3.0.attn'], '.gif', 7),
-        ('emim', ['--show', 'cost-volume', '--token', '3', '4', '--pair', '6'], '.png', 1),
+        ('emim', ['--show', 'cost-volume', '--token', '3', '4', '--pair', '6'], '.PNG', 1),
         ('m2a', [], '.png', 1),
         ('ata', ['--fps', '2'], '.gif', 8),
+        ('ata', [], '.PNG', 1),
     ],
 )
 def test_every_picture(call, networks, clip, tmp_path, name, options, suffix, frames):

@@ -24,7 +24,7 @@ def main() -> None:
     args = parser.parse_args()
     if args.names and len(args.names) != len(args.log):
         raise ValueError(f'--names: give {len(args.log)}, one a log, got {len(args.names)}')
-    if args.out.suffix not in ('.png', '.pdf', '.svg'):
+    if args.out.suffix.lower() not in ('.png', '.pdf', '.svg'):
         raise ValueError(f'{args.out}: the suffix must be one of .png, .pdf, .svg')
     names = args.names or [None] * len(args.log)
     runs = [read_curves(*log) for log in zip(args.log, names, strict=True)]

@@ -104,7 +104,7 @@ def main() -> None:
         pictures = field_pictures(args, frames, one)
     elif show == 'tracks':
         pictures = draw_tracks(frames, found[args.view])
-        pictures = [tile(pictures)] if args.out.suffix == '.png' else pictures
+        pictures = [tile(pictures)] if is_png(args.out) else pictures
     else:
         matrix_figure(args, show, frames, found[args.view], model.get_submodule(layer)).savefig(
             args.out, dpi=110
@@ -117,6 +117,10 @@ def main() -> None:
     print(f'{show} of {layer}: {args.out}')
 
 
+def is_png(path: Path) -> bool:
+    return path.suffix.lower() == '.png'
+
+
 def check_options(args: argparse.Namespace, show: str) -> None:
     """Refuse options that what is shown does not read."""
     read = {
@@ -124,20 +128,20 @@ def check_options(args: argparse.Namespace, show: str) -> None:
         '--style': show == 'field',
         '--token': show == 'cost-volume',
         '--pair': show == 'cost-volume',
-        '--fps': args.out.suffix != '.png',
+        '--fps': not is_png(args.out),
     }
     for option, is_read in read.items():
         if getattr(args, option[2:]) is not None and not is_read:
             raise ValueError(f'{option} has no effect on {show} in {args.out}; leave it out')
     if show == 'cost-volume' and not args.token:
         raise ValueError('--show cost-volume: give the token, --token ROW COLUMN')
-    if show in ONE_PICTURE and args.out.suffix != '.png':
+    if show in ONE_PICTURE and not is_png(args.out):
         raise ValueError(f'{args.out}: {show} is one picture, a .png')
 
 
 def field_pictures(args: argparse.Namespace, frames: np.ndarray, field: MotionField) -> list:
     style = args.style or 'arrows'
-    if args.out.suffix == '.png':
+    if is_png(args.out):
         return [motion_field_sheet(frames, field, style=style, side=192)]
     return list(motion_field_clip(frames, field, style=style))
 
