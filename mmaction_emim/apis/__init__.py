@@ -4,12 +4,16 @@ from .clips import clips_of
 from .complexity import complexity, cost, without_motion
 from .export import export, exportable, load_exported
 from .export_metadata import describe_export, exported_metadata
+from .feature_extraction import FeatureReport, extract_features
 from .inferencer import MotionInferencer
+from .map_extraction import MapReport, extract_maps
 from .prediction import Prediction
 from .recognizer import init_recognizer
 from .stream import MotionStream, StreamWindow
 
 __all__ = [
+    'FeatureReport',
+    'MapReport',
     'MotionInferencer',
     'MotionStream',
     'Prediction',
@@ -21,6 +25,8 @@ __all__ = [
     'export',
     'exportable',
     'exported_metadata',
+    'extract_features',
+    'extract_maps',
     'init_recognizer',
     'load_exported',
     'without_motion',

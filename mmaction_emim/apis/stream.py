@@ -8,22 +8,21 @@ Frames come from a :class:`.StreamSource`.
 """
 
 import os
-import queue
-import threading
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from mmaction_emim.datasets.stream_source import Frame, StreamSource
+from mmaction_emim.datasets.stream_source import StreamSource
 from mmaction_emim.models.frame_memory import FrameMemory
 
 from .inferencer import MotionInferencer
 from .prediction import Prediction
+from .windows import Counts, SlidingWindows, WindowFrames
 
 WHOLE_CLIP_SECONDS = 4.0  # the average clip of Something-Something
 
@@ -48,11 +47,6 @@ class StreamWindow(NamedTuple):
     prediction: Prediction
     smoothed: np.ndarray
     images: list[np.ndarray]
-
-
-class _Frames(NamedTuple):
-    window: list[Frame]
-    fresh: list[Frame]
 
 
 class MotionStream:
@@ -80,9 +74,7 @@ class MotionStream:
             (:class:`.FrameMemory`). Default None: where the network allows it.
 
     Attributes:
-        frames: Frames that were decoded.
         windows: Windows that were scored.
-        dropped_windows: Windows of a live source that the network had no time for.
         dropped_frames: Frames that no window held because of that.
 
     Raises:
@@ -112,7 +104,18 @@ class MotionStream:
         if reuse and reason:
             raise ValueError(f'MotionStream: reuse=True: {reason}')
         self._memory = None if reason else FrameMemory(inferencer.model)
-        self.frames = self.windows = self.dropped_windows = self.dropped_frames = 0
+        self._counts = Counts()
+        self.windows = self.dropped_frames = 0
+
+    @property
+    def frames(self) -> int:
+        """Frames that were decoded."""
+        return self._counts.frames
+
+    @property
+    def dropped_windows(self) -> int:
+        """Windows of a live source that the network had no time for."""
+        return self._counts.dropped
 
     @property
     def reuses_frames(self) -> bool:
@@ -154,9 +157,13 @@ class MotionStream:
             source = StreamSource(source)
         smoothing: deque[np.ndarray] = deque(maxlen=self.smooth)
         covered = None  # the frame after those that windows held
-        between = max(0, self.stride(source.fps) - self.span(source.fps))
-        with self._windows(source, with_images) as waiting:
-            while batch := self._batch(waiting, source.is_live):
+        span, stride = self.span(source.fps), self.stride(source.fps)
+        between = max(0, stride - span)
+        windows = SlidingWindows(
+            source, span, stride, self.batch_size, with_images, counts=self._counts
+        )
+        with closing(iter(windows)) as batches:
+            for batch in batches:
                 for frames, scores in zip(batch, self._scores(batch), strict=True):
                     first, last = frames.window[0], frames.window[-1]
                     if covered is not None:
@@ -178,83 +185,7 @@ class MotionStream:
         if covered is None:
             raise ValueError(f'{source.address}: the clip has no frames')
 
-    @contextmanager
-    def _windows(self, source: StreamSource, keep: bool) -> Iterator[queue.Queue]:
-        """A queue that a thread fills: windows, then None or the error that ended it."""
-        waiting: queue.Queue = queue.Queue(maxsize=self.batch_size)
-        stop = threading.Event()
-
-        def put(item: _Frames | Exception | None) -> None:
-            while not stop.is_set():
-                if source.is_live and isinstance(item, _Frames) and waiting.full():
-                    self._drop_oldest(waiting)
-                try:
-                    return waiting.put(item, timeout=0.1)
-                except queue.Full:
-                    pass
-
-        def fill() -> None:
-            end = None
-            try:
-                for frames in self._slide(source, keep):
-                    put(frames)
-                    if stop.is_set():
-                        return
-            except Exception as error:
-                end = error
-            put(end)
-
-        thread = threading.Thread(target=fill, daemon=True)
-        thread.start()
-        try:
-            yield waiting
-        finally:
-            stop.set()
-            thread.join(timeout=source.timeout)
-
-    def _drop_oldest(self, waiting: queue.Queue) -> None:
-        try:
-            waiting.get_nowait()
-            self.dropped_windows += 1
-        except queue.Empty:
-            pass  # the network took it in the meantime
-
-    def _slide(self, source: StreamSource, keep: bool) -> Iterator[_Frames]:
-        span, stride = self.span(source.fps), self.stride(source.fps)
-        ring: deque[Frame] = deque(maxlen=span)
-        fresh: list[Frame] = []
-        run = since = 0  # frames since the source was opened, since the last window
-        for frame in source:
-            if frame.is_first:  # frames before it are not its neighbours
-                ring.clear()
-                run = 0
-            ring.append(frame)
-            if keep:
-                fresh.append(frame)
-            self.frames += 1
-            run, since = run + 1, since + 1
-            if run >= span and (run - span) % stride == 0:
-                yield _Frames(list(ring), fresh)
-                fresh, since = [], 0
-        if since:
-            yield _Frames(list(ring), fresh)
-
-    def _batch(self, waiting: queue.Queue, is_live: bool) -> list[_Frames]:
-        batch: list[_Frames] = []
-        while len(batch) < self.batch_size:
-            try:
-                item = waiting.get(block=not (batch and is_live))
-            except queue.Empty:
-                break
-            if not isinstance(item, _Frames):
-                if item is not None and not batch:
-                    raise item
-                waiting.put(item)  # for the next call
-                break
-            batch.append(item)
-        return batch
-
-    def _scores(self, batch: list[_Frames]) -> Iterator[Tensor]:
+    def _scores(self, batch: list[WindowFrames]) -> Iterator[Tensor]:
         """Raw scores (views, classes) of each window."""
         if self._memory is not None:
             yield from map(self._scores_from_memory, batch)
@@ -270,7 +201,7 @@ class MotionStream:
             views.append(loaded)
         yield from self.inferencer.view_scores(views)
 
-    def _scores_from_memory(self, frames: _Frames) -> Tensor:
+    def _scores_from_memory(self, frames: WindowFrames) -> Tensor:
         window, inferencer = frames.window, self.inferencer
         keys = [window[i].index for i in inferencer.sample(len(window))]
 

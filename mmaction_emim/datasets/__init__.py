@@ -4,5 +4,6 @@ from importlib.util import find_spec
 
 if find_spec('mmaction') is not None:
     from .checked import CheckedRawframeDataset, CheckedVideoDataset
+    from .feature_map_dataset import FeatureMapDataset
 
-    __all__ = ['CheckedRawframeDataset', 'CheckedVideoDataset']
+    __all__ = ['CheckedRawframeDataset', 'CheckedVideoDataset', 'FeatureMapDataset']

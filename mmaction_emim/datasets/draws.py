@@ -5,6 +5,7 @@ A clip's are seeded where it is read, in a worker or not, from its place in the 
 
 import random
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,18 @@ def seed_streams(kind: int, seed: int, *place: int) -> None:
     np.random.seed(state)
     random.seed(state.tobytes())
     torch.manual_seed(int(state[:2].view(np.uint64)[0]))
+
+
+@contextmanager
+def kept_streams() -> Iterator[None]:
+    """Python's, NumPy's and torch's streams are afterwards as before."""
+    states = random.getstate(), np.random.get_state(), torch.get_rng_state()
+    try:
+        yield
+    finally:
+        random.setstate(states[0])
+        np.random.set_state(states[1])
+        torch.set_rng_state(states[2])
 
 
 class SeededBatch:

@@ -1,6 +1,5 @@
 """Before the first step: mistakes that a training would not notice, and what it will see."""
 
-import random
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -13,6 +12,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from torch.utils.data import Dataset
 
+from mmaction_emim.datasets.draws import kept_streams
 from mmaction_emim.models.weights.fit import network_of
 from mmaction_emim.utils.config_checks import check_config, label_map, other_roots
 
@@ -180,8 +180,7 @@ def _names(runner: Runner, count: int) -> list[str]:
 
 def _views(dataset: Dataset) -> Iterator[View]:
     """Views of a few clips; those that fail are left to the training, which says so."""
-    states = random.getstate(), np.random.get_state(), torch.get_rng_state()
-    try:
+    with kept_streams():
         for idx in np.linspace(0, len(dataset) - 1, min(LOOKED_AT, len(dataset)), dtype=int):
             try:
                 view = _view(dataset, int(idx))
@@ -189,10 +188,6 @@ def _views(dataset: Dataset) -> Iterator[View]:
                 continue
             if view:
                 yield view
-    finally:
-        random.setstate(states[0])
-        np.random.set_state(states[1])
-        torch.set_rng_state(states[2])
 
 
 def _view(dataset: Dataset, idx: int) -> View | None:

@@ -104,10 +104,20 @@ def is_2d(model_cfg: dict) -> bool:
 
 def test_views(cfg: Config) -> tuple[int, int]:
     """(clips, crops) of a video in the test; a Recognizer2D's ``num_clips`` make one clip."""
+    return pipeline_views(test_pipeline(cfg), is_2d(cfg.model))
+
+
+def pipeline_views(pipeline: list[dict], single_frames: bool) -> tuple[int, int]:
+    """(clips, crops) that a pipeline makes of a video.
+
+    Args:
+        pipeline: Configs of its steps.
+        single_frames: Whether they are for a network on single frames, :func:`is_2d`.
+    """
     clips = crops = 1
-    for step in test_pipeline(cfg):
+    for step in pipeline:
         if 'clip_len' in step:
-            clips = 1 if is_2d(cfg.model) else step.get('num_clips', 1)
+            clips = 1 if single_frames else step.get('num_clips', 1)
             clips *= 2 if step.get('twice_sample') else 1
         crops *= CROPS.get(_type(step), 1)
     return clips, crops

@@ -13,6 +13,7 @@ _ON_MMACTION2 = {
     'AttentiveHead': 'heads',
     'EMIMNeck': 'necks',
     'EMIMUniFormer': 'backbones',
+    'FeatureMapBackbone': 'backbones',
     'FrameEncoder': 'backbones',
     'MotionBackbone': 'surgery',
     'MotionNeck': 'necks',

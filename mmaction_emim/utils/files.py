@@ -1,7 +1,10 @@
 """Files that are never half there, and text whose errors name it."""
 
+import io
 import os
 from pathlib import Path
+
+import numpy as np
 
 
 def read_text(path: Path, error: type[ValueError] = ValueError) -> str:
@@ -34,6 +37,24 @@ def write_text(path: Path, text: str) -> None:
     except UnicodeEncodeError as cause:
         line = text[text.rfind('\n', 0, cause.start) + 1 :].split('\n')[0]
         raise ValueError(f'{path}: cannot be written as UTF-8 text: {line!a}') from None
+    _write_bytes(path, data)
+
+
+def write_array(path: Path, array: np.ndarray) -> None:
+    """Write a ``.npy`` file so that it is never half there."""
+    file = io.BytesIO()
+    np.save(file, array, allow_pickle=False)
+    _write_bytes(path, file.getbuffer())
+
+
+def write_arrays(path: Path, **arrays: np.ndarray) -> None:
+    """Write an ``.npz`` file so that it is never half there."""
+    file = io.BytesIO()
+    np.savez(file, allow_pickle=False, **arrays)
+    _write_bytes(path, file.getbuffer())
+
+
+def _write_bytes(path: Path, data: bytes | memoryview) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     partial_path = path.with_name(path.name + '.part')
     partial_path.write_bytes(data)

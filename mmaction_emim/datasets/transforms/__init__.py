@@ -1,6 +1,7 @@
 """Transforms, registered in MMAction2's ``TRANSFORMS``."""
 
 from .frame_order import FrameOrder
+from .load_feature_map import LoadFeatureMap
 from .noise_erasing import NoiseErasing
 from .rand_augment import RandAugment
 from .rawframe_decode import CheckedRawFrameDecode
@@ -12,6 +13,7 @@ __all__ = [
     'CheckedRawFrameDecode',
     'CheckedVideoInit',
     'FrameOrder',
+    'LoadFeatureMap',
     'NoiseErasing',
     'RandAugment',
     'SampleSpan',

@@ -1,0 +1,99 @@
+"""What extracting features and feature maps share: the network, and what they were made of."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmaction.registry import MODELS
+from mmengine.config import Config
+from mmengine.device import get_device
+from torch import nn
+
+from mmaction_emim.datasets.feature_maps import read_json
+
+from .recognizer import init_recognizer
+
+NAMES = ('config', 'checkpoint')  # of files, which may be copied or renamed
+
+
+def load_backbone(
+    cfg: Config, checkpoint: str | Path | None, device: str | torch.device | None
+) -> nn.Module:
+    """A config's recognizer in evaluation.
+
+    Args:
+        cfg: The config.
+        checkpoint: Its weights; None: those that the config itself names.
+        device: None: an accelerator where there is one.
+    """
+    device = device or get_device()
+    if checkpoint is not None:
+        return init_recognizer(cfg, checkpoint, device)
+    model = MODELS.build(cfg.model)
+    model.init_weights()
+    return model.to(device).eval()
+
+
+def backbone_settings(
+    cfg: Config,
+    model: nn.Module,
+    checkpoint: str | Path | None,
+    parts: tuple[str, ...] = ('backbone',),
+) -> dict[str, Any]:
+    """What a file of features says of the parts of the network that made it."""
+    parts = tuple(part for part in parts if part in cfg.model)
+    keep = ('type', *parts, 'data_preprocessor')
+    network = {key: cfg.model[key] for key in keep if key in cfg.model}
+    if 'blending' in (network.get('data_preprocessor') or {}):  # of training
+        preprocessor = network['data_preprocessor']
+        network['data_preprocessor'] = {k: v for k, v in preprocessor.items() if k != 'blending'}
+    return dict(
+        config=cfg.filename and Path(cfg.filename).name,
+        checkpoint=checkpoint and Path(checkpoint).name,
+        **{f'{part}_sha256': weights_hash(getattr(model, part)) for part in parts},
+        network=network,
+    )
+
+
+def weights_hash(module: nn.Module) -> str:
+    """SHA-256 of a module's weights and buffers, by name."""
+    digest = hashlib.sha256()
+    for name, x in sorted(module.state_dict().items()):
+        digest.update(f'{name} {x.dtype} {tuple(x.shape)}\n'.encode())
+        digest.update(x.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+    return digest.hexdigest()
+
+
+def plain(settings: Any) -> Any:
+    """Settings as they are once they were written as JSON."""
+    return json.loads(json.dumps(settings, default=_text))
+
+
+def check_settings(path: Path, settings: dict[str, Any]) -> None:
+    """Refuse that a folder gets features of two kinds; one without any passes.
+
+    Args:
+        path: JSON file of what was made before.
+        settings: What is to be made, :func:`plain`.
+
+    Raises:
+        ValueError: Names the first setting that differs and both values.
+    """
+    before = read_json(path) if path.is_file() else settings
+    for key, value in settings.items():
+        if key not in NAMES and before.get(key) != value:
+            raise ValueError(
+                f'{path}: {key} was {_short(before.get(key))}, now it is {_short(value)}; give '
+                'another --out'
+            )
+
+
+def _text(value: Any) -> Any:
+    return getattr(value, '__qualname__', None) or str(value)
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 80 else f'{text[:77]}...'
