@@ -50,7 +50,7 @@ def write_array(path: Path, array: np.ndarray) -> None:
 def write_arrays(path: Path, **arrays: np.ndarray) -> None:
     """Write an ``.npz`` file so that it is never half there."""
     file = io.BytesIO()
-    np.savez(file, allow_pickle=False, **arrays)
+    np.savez(file, **arrays)
     _write_bytes(path, file.getbuffer())
 
 
