@@ -26,8 +26,6 @@ ORDER = 'test_dataloader.dataset.pipeline.2.order'
 ORDERS = ('forward', 'reversed', 'shuffled')
 STEP = re.compile(r'Epoch\((?:train|test)\)\s+(?:\[(\d+)\])?\[\s*(\d+)/(\d+)\]')
 WARNING = re.compile(r' - WARNING - (.*)')
-# Of MMEngine's own old names, which no user can change.
-NOISE = ('"FileClient"', '"HardDiskBackend"')
 
 console = Console()
 
@@ -60,8 +58,7 @@ def run(title: str, command: list[str], share_done: Callable[[str], float | None
                 last = line.strip() or last
                 if (share := share_done(line)) is not None:
                     progress.update(task, completed=share)
-                warning = WARNING.search(line)
-                if warning and not warning[1].startswith(NOISE):
+                if warning := WARNING.search(line):
                     progress.console.print(f'warning: {warning[1]}', style='yellow')
         status = process.wait()
         if not status:

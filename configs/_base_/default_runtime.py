@@ -16,5 +16,6 @@ custom_hooks = [
     dict(type='StopAtNaNHook'),
     dict(type='EpochSeedHook'),
     dict(type='ThroughputHook'),
+    dict(type='ChanceLossHook'),
     dict(type='FailedClipsHook'),
 ]

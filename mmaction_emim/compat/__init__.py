@@ -25,17 +25,22 @@ __all__ = [
     'softmax_backward',
 ]
 
-OF_NO_CONCERN = 'pkg_resources is deprecated', 'Fail to import ``MultiScaleDeformableAttention``'
+OF_NO_CONCERN = (
+    'pkg_resources is deprecated',  # setuptools is pinned
+    'Fail to import ``MultiScaleDeformableAttention``',  # nothing here uses that operator of mmcv's
+    'This DataLoader will create',  # processes that mostly wait may be more than cores
+    'Detected call of `scheduler.step',  # with accumulative_counts, where it is right
+)
 softmax_backward = torch._softmax_backward_data
 
 
 def apply() -> None:
     """Close the gaps of what is imported, and of the rest when it is; imports nothing of it.
 
-    In the same way the registries are told where our components are. Two warnings of upstream's
-    imports are silenced: setuptools is pinned, and nothing here uses that operator of mmcv's.
+    In the same way the registries are told where our components are. Warnings that no user can
+    change are silenced.
     """
-    from . import locations, mmaction_gaps, mmengine_gaps  # noqa: F401
+    from . import locations, mmaction_gaps, mmengine_gaps, screen  # noqa: F401
 
     for message in OF_NO_CONCERN:
         warnings.filterwarnings('ignore', message)

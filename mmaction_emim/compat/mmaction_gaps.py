@@ -100,6 +100,23 @@ def float_scores(base: ModuleType) -> None:
     replace(base.BaseHead, 'loss_by_feat', in_float32)
 
 
+@after('mmaction.models.heads.base')
+def no_top_k_of_all_classes(base: ModuleType) -> None:
+    """Heads log ``top5_acc`` by default, of two classes, too, where it is 1 (no issue found).
+
+    Cure: a head has top-k for fewer than all classes; top-1, where none is left.
+    """
+
+    def of_fewer(original: Callable) -> Callable:
+        def init(self: Any, *args: Any, **kwargs: Any) -> None:
+            original(self, *args, **kwargs)
+            self.topk = tuple(k for k in self.topk if k < self.num_classes) or (1,)
+
+        return init
+
+    replace(base.BaseHead, '__init__', of_fewer)
+
+
 @after('mmaction.engine.optimizers.tsm_optim_wrapper_constructor')
 def tsm_optimizer_of_any_module(tsm: ModuleType) -> None:
     """``TSMOptimWrapperConstructor`` knows convolutions, linear layers and batch norms only.

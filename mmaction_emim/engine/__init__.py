@@ -2,6 +2,7 @@
 
 from .atomic_backend import AtomicLocalBackend
 from .authors_checkpoint_hook import AuthorsCheckpointHook
+from .chance_loss_hook import ChanceLossHook
 from .checkpoint_hook import DurableCheckpointHook
 from .compile_hook import CompileBackboneHook
 from .epoch_seed_hook import EpochSeedHook
@@ -17,6 +18,7 @@ __all__ = [
     'AnyDeviceFSDP',
     'AtomicLocalBackend',
     'AuthorsCheckpointHook',
+    'ChanceLossHook',
     'CompileBackboneHook',
     'DurableCheckpointHook',
     'EpochSeedHook',

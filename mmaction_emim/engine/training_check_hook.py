@@ -16,6 +16,8 @@ from mmaction_emim.datasets.draws import kept_streams
 from mmaction_emim.models.weights.fit import network_of
 from mmaction_emim.utils.config_checks import check_config, label_map, other_roots
 
+from .training_summary import device_line, model_line, steps_line
+
 LOOKED_AT = 8  # clips, evenly spaced over the list
 MOST_CLASSES = 20  # that are named with their clips, each
 
@@ -36,7 +38,7 @@ class View(NamedTuple):
 
 @HOOKS.register_module()
 class TrainingCheckHook(Hook):
-    """Refuses what :func:`.check_config` does, and logs the training view and the clips a class.
+    """Refuses what :func:`.check_config` does; logs model, data, training view, steps and device.
 
     A few clips go through the training pipeline, drawn as it draws; the streams of random numbers
     are as before afterwards. Refused are clips of several sizes in one batch, which MMAction2 pads
@@ -55,9 +57,12 @@ class TrainingCheckHook(Hook):
         for sentence in other_roots(runner.cfg):
             runner.logger.warning(sentence)
         self._check_length(runner)
-        sets = list(_listed(runner.train_dataloader.dataset))
+        runner.logger.info(model_line(runner))
+        sets = list(listed(runner.train_dataloader.dataset))
         self._check_classes(runner, sets)
         self._check_views(runner, sets)
+        runner.logger.info(steps_line(runner))
+        runner.logger.info(device_line(runner))
 
     def before_test(self, runner: Runner) -> None:
         check_config(runner.cfg, ('test_dataloader',))
@@ -91,9 +96,13 @@ class TrainingCheckHook(Hook):
             )
 
     def _check_classes(self, runner: Runner, sets: list[Dataset]) -> None:
-        labels = [label for dataset in sets for label in _labels(dataset)]
+        labels = [label for dataset in sets for label in labels_of(dataset)]
         outputs = getattr(getattr(network_of(runner.model), 'cls_head', None), 'num_classes', None)
+        data = f'data: {len(runner.train_dataloader.dataset)} training clips'
+        if runner.val_loop:
+            data += f', {len(runner.val_loop.dataloader.dataset)} to validate on'
         if not labels or not isinstance(outputs, int):
+            runner.logger.info(data)
             return
         if max(labels) >= outputs:
             raise ValueError(
@@ -113,7 +122,7 @@ class TrainingCheckHook(Hook):
                 f'{counts[least]} ({names[least]}) to {counts[most]} ({names[most]}), median '
                 f'{np.median(counts):g}'
             )
-        runner.logger.info(f'training clips a class: {said}')
+        runner.logger.info(f'{data}; clips a class: {said}')
 
     def _check_views(self, runner: Runner, sets: list[Dataset]) -> None:
         network = network_of(runner.model)
@@ -150,17 +159,18 @@ class TrainingCheckHook(Hook):
             )
 
 
-def _listed(dataset: Dataset) -> Iterator[Dataset]:
-    """The datasets with lists, in what wraps them."""
+def listed(dataset: Dataset) -> Iterator[Dataset]:
+    """The datasets with lists, in what wraps them, as ``RepeatDataset`` does."""
     inner = [*getattr(dataset, 'datasets', ()), getattr(dataset, 'dataset', None)]
     inner = [each for each in inner if each is not None]
     if not inner and hasattr(dataset, 'get_data_info') and hasattr(dataset, 'pipeline'):
         yield dataset
     for each in inner:
-        yield from _listed(each)
+        yield from listed(each)
 
 
-def _labels(dataset: Dataset) -> Iterator[int]:
+def labels_of(dataset: Dataset) -> Iterator[int]:
+    """The labels of a dataset's clips, all of each clip."""
     for idx in range(len(dataset)):
         label = dataset.get_data_info(idx).get('label')
         several = label if isinstance(label, list | tuple) else [label]

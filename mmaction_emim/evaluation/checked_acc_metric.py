@@ -1,11 +1,15 @@
 """Accuracy that counts clips which could not be read as wrong."""
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from mmaction.evaluation import AccMetric
 from mmaction.registry import METRICS
+
+TOP_K = re.compile(r'top(\d+)')  # the names of upstream's top-k accuracies
 
 
 def failed_as_wrong(data_samples: Sequence[dict]) -> list[dict]:
@@ -27,7 +31,8 @@ def failed_as_wrong(data_samples: Sequence[dict]) -> list[dict]:
 class CheckedAccMetric(AccMetric):
     """:class:`mmaction.evaluation.AccMetric` in which failed clips are wrong, and counted.
 
-    Takes the same arguments. Adds ``acc/failed_clips``, a number of clips.
+    Takes the same arguments. Adds ``acc/failed_clips``, a number of clips; leaves out top-k
+    accuracies for all classes or more, which are 1.
     """
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
@@ -38,3 +43,8 @@ class CheckedAccMetric(AccMetric):
     def compute_metrics(self, results: list[dict]) -> dict:
         failed = sum(result['failed'] for result in results)
         return {**super().compute_metrics(results), 'failed_clips': failed}
+
+    def calculate(self, preds: list[np.ndarray], labels: list) -> dict:
+        classes = len(preds[0])
+        found = super().calculate(preds, labels).items()
+        return {k: v for k, v in found if not (top := TOP_K.fullmatch(k)) or int(top[1]) < classes}

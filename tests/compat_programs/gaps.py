@@ -15,7 +15,8 @@ import sys
 import traceback
 import warnings
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import redirect_stdout, suppress
+from io import StringIO
 from pathlib import Path
 from types import ModuleType
 
@@ -194,6 +195,28 @@ def imgaug() -> None:
     with suppress(ImportError):
         ImgAug('default')
     assert np.bool is np.bool_, 'np.bool is changed for the whole process'
+
+
+@gap
+def top_k_of_all_classes() -> None:
+    from mmaction.models.heads import I3DHead
+
+    assert I3DHead(num_classes=2, in_channels=4).topk == (1,)
+    assert I3DHead(num_classes=6, in_channels=4, topk=(1, 2, 6)).topk == (1, 2)
+
+
+@gap
+def hooks_on_the_screen() -> None:
+    from mmengine.logging import MMLogger
+
+    lists = 'Hooks will be executed in the following order:'
+    with redirect_stdout(StringIO()) as screen:
+        logger = MMLogger.get_instance('screen', log_file='screen.log')
+        for line in (lists, 'loss', '"FileClient" will be deprecated in future.'):
+            logger.info(line)
+    assert 'loss' in screen.getvalue() and lists not in screen.getvalue()
+    log = Path('screen.log').read_text()
+    assert lists in log and 'FileClient' not in log
 
 
 def add_broken_torchvision() -> None:

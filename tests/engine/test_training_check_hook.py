@@ -79,13 +79,20 @@ def test_the_view_and_the_clips_of_each_class(trained):
     assert 'training view: 4 x 32 x 32 (T x H x W), frames 0.' in log
     apart = float(re.search(r'frames ([0-9.]+) s apart', log)[1])
     assert 0.25 < apart < 0.55  # 41 frames in 4 parts at 25 a second: 0.4 s
-    assert 'training clips a class: clap 1, jump 3' in log
+    assert 'data: 4 training clips; clips a class: clap 1, jump 3' in log
     assert 'WARNING - train' not in log
+
+
+def test_a_line_each_of_model_steps_and_device(trained):
+    log = trained([0, 1, 1, 1])
+    assert re.search(r'model: EMIMUniFormer, I3DHead; 1\d\d,\d{3} parameters, all trained\n', log)
+    assert 'steps: 2 of 2 clips, 1 epoch of 2\n' in log
+    assert re.search(r'device: (cpu, \d+ threads? a process|cuda, .*); float32\n', log)
 
 
 def test_many_classes_are_summed_up(trained, monkeypatch):
     monkeypatch.setattr('mmaction_emim.engine.training_check_hook.MOST_CLASSES', 1)
-    assert 'training clips a class: 1 (0) to 3 (1), median 2' in trained([0, 1, 1, 1])
+    assert 'clips a class: 1 (0) to 3 (1), median 2' in trained([0, 1, 1, 1])
 
 
 def test_a_class_without_a_clip_and_a_set_smaller_than_a_batch(trained):

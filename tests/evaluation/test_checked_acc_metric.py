@@ -6,10 +6,14 @@ from mmengine.registry import init_default_scope
 from mmaction_emim.evaluation import CheckedAccMetric
 
 
-def samples(failed):
-    """Ten clips of five classes, all scored right."""
+def samples(failed, classes=5):
+    """Ten clips of so many classes, all scored right."""
     return [
-        dict(pred_score=torch.eye(5)[i % 5], gt_label=torch.tensor([i % 5]), failed=i in failed)
+        dict(
+            pred_score=torch.eye(classes)[i % classes],
+            gt_label=torch.tensor([i % classes]),
+            failed=i in failed,
+        )
         for i in range(10)
     ]
 
@@ -26,7 +30,12 @@ def test_failed_clips_are_wrong_and_counted():
     metrics = evaluate(samples({0, 1, 7}))
     assert metrics['acc/failed_clips'] == 3
     assert metrics['acc/top1'] == metrics['acc/mean1'] == pytest.approx(0.7)
-    assert evaluate(samples({}))['acc/top5'] == 1.0
+    assert evaluate(samples({}, classes=6))['acc/top5'] == 1.0
+
+
+@pytest.mark.parametrize('classes', [2, 5])
+def test_no_top_k_of_all_classes(classes):
+    assert {*evaluate(samples({}, classes))} == {'acc/top1', 'acc/mean1', 'acc/failed_clips'}
 
 
 def test_scores_and_samples_are_left_as_they_are():

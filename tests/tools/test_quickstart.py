@@ -22,16 +22,12 @@ def test_share_of_the_iterations(quickstart):
 
 
 def test_what_fails_ends_with_its_last_line_and_status(quickstart, tmp_path, capsys):
-    program = (
-        'print("x - WARNING - \\"FileClient\\" will be"); '
-        'print("x - WARNING - 2 clips failed"); '
-        'import sys; sys.exit("error: no such list")'
-    )
+    program = 'print("x - WARNING - 2 clips failed"); import sys; sys.exit("error: no such list")'
     with pytest.raises(SystemExit) as stopped:
         quickstart['run']('train', ['-c', program], lambda line: None)
     out = capsys.readouterr().out
     assert stopped.value.code == 1
     assert 'error: no such list' in out and 'log.txt' in out
-    assert 'warning: 2 clips failed' in out and 'FileClient" will' not in out.split('\n', 1)[1]
+    assert 'warning: 2 clips failed' in out
     log = (tmp_path / quickstart['LOG']).read_text()
-    assert 'FileClient' in log and 'error: no such list' in log
+    assert '2 clips failed' in log and 'error: no such list' in log

@@ -47,7 +47,25 @@ def trained(tmp_path_factory, run, motion_shapes):
     arguments = [CONFIG, '--work-dir', str(work), '--seed', '3', *overrides(motion_shapes)]
     done = run('tools/train.py', *arguments)
     assert done.returncode == 0, done.stderr
+    (work / 'screen.txt').write_text(done.stdout + done.stderr)
     return work
+
+
+def test_the_screen_has_what_a_person_reads_and_the_log_all(trained):
+    """Of the real program, so that what torch and MMEngine say is there."""
+    before, _, after = (trained / 'screen.txt').read_text().partition('Epoch(train)')
+    assert len(before.splitlines()) < 20
+    for said in (
+        'model: EMIMUniFormer, I3DHead; ',
+        'data: 48 training clips, 24 to validate on; clips a class: 0 4, 1 4,',
+        'training view: 8 x 32 x 32',
+        'steps: 3 of 16 clips, 1 epoch of 3',
+        'device: ',
+    ):
+        assert said in before
+    assert not re.search('warning', before + after, re.IGNORECASE)
+    log = next(trained.glob('*/*.log')).read_text()
+    assert 'System environment:' in log and 'Hooks will be executed' in log and 'Config:' in log
 
 
 def weights(work, epoch=1):

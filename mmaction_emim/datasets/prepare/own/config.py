@@ -69,7 +69,7 @@ model = dict(
         # Weights of UniFormer-S for Kinetics-400: the first training downloads them.
         init_cfg=dict(type='Pretrained', checkpoint=_base_.uniformer_weights.small_k400),
     ),
-    cls_head=dict(num_classes=num_classes, label_smooth_eps=0.1{topk}),
+    cls_head=dict(num_classes=num_classes, label_smooth_eps=0.1),
 )
 """
 _TINY = """\
@@ -83,7 +83,7 @@ model = dict(
         match_init=True,
         channels_last=True,
     ),
-    cls_head=dict(num_classes=num_classes, in_channels=64, label_smooth_eps=0.1{topk}),
+    cls_head=dict(num_classes=num_classes, in_channels=64, label_smooth_eps=0.1),
 )
 """
 VIEWS = 4  # of a clip that one view does not cover, in tests
@@ -131,7 +131,7 @@ def config_text(
         flip=flip,
         val=held_out[0],
         test=held_out[1],
-        model=model.format(topk='' if num_classes >= 5 else ', topk=(1,)'),
+        model=model,
         every=max(1, settings.max_epochs // 10),
         warmup=max(1, settings.max_epochs // 10),
     )
