@@ -20,6 +20,7 @@ SWAPS = {
     folder.name: [path for path in sorted(folder.glob('*.py')) if is_swap(path)]
     for folder in COLLECTIONS
 }
+SWAPS = {name: paths for name, paths in SWAPS.items() if paths}  # others are of no MotionBackbone
 CONFIGS = [path for paths in SWAPS.values() for path in paths]
 TWO_STEPS = 2  # batches of one clip
 

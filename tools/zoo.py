@@ -56,6 +56,15 @@ def counted(cfg: Config) -> dict:
     }
 
 
+def recounted(cfg: Config, name: str) -> dict:
+    """As :func:`counted`; nothing, in words, where the library of its encoder is not installed."""
+    try:
+        return counted(cfg)
+    except ImportError as error:
+        print(f'{name}: not counted: {error}', flush=True)
+        return {}
+
+
 def collection(folder: str) -> dict:
     """A folder of configs as OpenMIM's index has it.
 
@@ -81,7 +90,7 @@ def metafile(folder: str, recount: bool) -> dict:
         costs = {key: value for key, value in model.get('Metadata', {}).items() if key in COSTS}
         if recount or len(costs) < len(COSTS):
             print(path.stem, flush=True)
-            costs = counted(cfg)
+            costs |= recounted(cfg, path.stem)
         model = {**model, 'Metadata': {**settings(cfg), **costs}}
         entry = {'Name': path.stem, 'Config': f'configs/{folder}/{path.name}'}
         models.append({**entry, 'In Collection': index_entry['Name'], **model, 'Modality': 'RGB'})
@@ -95,7 +104,7 @@ def check_metadata(file: Path, model: dict, recount: bool) -> None:
         ValueError: They differ; the message names what.
     """
     cfg = Config.fromfile(CONFIGS.parent / model['Config'])
-    for key, value in (settings(cfg) | (counted(cfg) if recount else {})).items():
+    for key, value in (settings(cfg) | (recounted(cfg, model['Name']) if recount else {})).items():
         if (found := model['Metadata'].get(key)) != value:
             raise ValueError(f'{file}: {model["Name"]}: {key} is {value}, not {found}')
     if missing := set(COSTS) - model['Metadata'].keys():

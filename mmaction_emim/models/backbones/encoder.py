@@ -28,7 +28,7 @@ DTYPES = ('float32', 'bfloat16', 'float16')
 
 
 class Encoder(nn.Module):
-    """What the two share; the arguments are :class:`FrameEncoder`'s and :class:`VideoEncoder`'s."""
+    """What both share; the arguments are :class:`.FrameEncoder`'s and :class:`.VideoEncoder`'s."""
 
     def __init__(
         self,
@@ -282,22 +282,22 @@ class VideoEncoder(Encoder):
     """Any video network, which sees a clip at once; its tubes of frames make T' frames, T/2 mostly.
 
     Args:
-        encoder: As :class:`FrameEncoder`'s; it answers tokens (B, prefix + T'*H*W, C) or maps
+        encoder: As :class:`.FrameEncoder`'s; it answers tokens (B, prefix + T'*H*W, C) or maps
             (B, C, T', H, W).
         order: How the tokens follow each other: ``'clip'`` or ``'patch'``, see
             :class:`.TokenGrid`. Default None: ``'patch'`` for TimeSformer, ``'clip'`` for others.
         frames_first: Whether the network takes (N, T, 3, H, W), not (N, 3, T, H, W). Default None:
             transformers' do, others do not.
-        **options: The other arguments of :class:`FrameEncoder`.
+        **options: The other arguments of :class:`.FrameEncoder`.
 
     Attributes:
-        out_channels: As :class:`FrameEncoder`'s.
-        awaits_weights: As :class:`FrameEncoder`'s.
+        out_channels: As :class:`.FrameEncoder`'s.
+        awaits_weights: As :class:`.FrameEncoder`'s.
 
     Raises:
-        ValueError: As :class:`FrameEncoder`.
-        ImportError: As :class:`FrameEncoder`.
-        OSError: As :class:`FrameEncoder`.
+        ValueError: As :class:`.FrameEncoder`.
+        ImportError: As :class:`.FrameEncoder`.
+        OSError: As :class:`.FrameEncoder`.
     """
 
     def __init__(

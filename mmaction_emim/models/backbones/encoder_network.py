@@ -95,8 +95,9 @@ def _named(owner: str, name: str, pretrained: bool | str, download: bool) -> Net
         except ValueError as error:
             raise ValueError(f'{owner}: {config}: {error}') from error
         if is_timms:
-            path = str(folder / 'model.safetensors')
-            return _timm(owner, f'local-dir:{folder}', {}, pretrained, download, path)
+            files = [folder / name for name in ('model.safetensors', 'pytorch_model.bin')]
+            file = next((str(file) for file in files if file.is_file()), str(files[0]))
+            return _timm(owner, f'local-dir:{folder}', {}, pretrained, download, file)
         return _transformers_named(owner, str(folder), pretrained, download)
     if '/' in name and not name.startswith('timm/'):
         return _transformers_named(owner, name, pretrained, download)

@@ -1,0 +1,4 @@
+# DINOv2 ViT-B/14, frozen, EMIM on its features and an attentive head, on Diving48. Not trained here.
+_base_ = 'dinov2-base-probe_8xb8-16x4x1-20e_diving48-rgb.py'
+
+model = dict(neck=_base_.emim_neck)

@@ -1,0 +1,4 @@
+# DINOv3 ViT-B/16, frozen, EMIM on its features and an attentive head, on Diving48. Not trained here.
+_base_ = 'dinov3-base-probe_8xb8-16x4x1-20e_diving48-rgb.py'
+
+model = dict(neck=_base_.emim_neck)
