@@ -11,9 +11,13 @@ import numpy as np
 import torch
 from mmaction.datasets import RawframeDataset, VideoDataset
 from mmaction.registry import DATASETS
+from mmaction.structures import ActionDataSample
 from mmengine.fileio import exists, get
 from mmengine.logging import print_log
 from torch.utils.data import get_worker_info
+
+from .failed_sample import FailedSample
+from .reader import VIDEO_SUFFIXES
 
 MAX_SUBSTITUTES = 100  # clips in a row that fail in a test before it ends
 MAX_WORKERS = 256  # of which it is known what they read
@@ -27,8 +31,8 @@ class CheckedDatasetMixin:
     """Mixin: a strict reader of annotation lists, clips that fail, repeated augmentation.
 
     A clip that cannot be read or transformed is logged once. In training another one is drawn, from
-    NumPy's stream. In tests the clip keeps its place and its label: it is marked ``failed`` in the
-    data sample, which holds the next clip's frames, and ``CheckedAccMetric`` counts it as wrong.
+    NumPy's stream. In tests the clip keeps its place and its label, and gets the next one's frames;
+    its data sample is a :class:`.FailedSample`, which is wrong for every metric.
 
     Args:
         max_failed_share: Training ends once more than this share of the clips failed, in one
@@ -105,9 +109,10 @@ class CheckedDatasetMixin:
             delimiter: Between them. None: any white space.
             prefix: Folder that the paths, in the first column, are relative to.
         """
-        if self.multi_class and not self.num_classes:
+        if self.multi_class and (self.num_classes or 0) < 2:  # upstream squeezes a single one
             raise ValueError(
-                f'{type(self).__name__}: multi_class=True needs num_classes, got {self.num_classes}'
+                f'{type(self).__name__}: multi_class=True needs num_classes of 2 or more, '
+                f'got {self.num_classes}'
             )
         if not exists(self.ann_file):
             raise FileNotFoundError(
@@ -124,9 +129,10 @@ class CheckedDatasetMixin:
                 raise ValueError(f'{where}: expected UTF-8 text, got {line!r}') from error
             if line:
                 if self.multi_class:
-                    values = line.split(delimiter)
+                    values = _several(line, delimiter)
                 else:  # from the right, since a path may hold the delimiter
                     values = line.rsplit(delimiter, len(columns) - 1)
+                    _check_one_label(values[0], line, where)
                 rows.append(self._parse(values, columns, where, delimiter or ' '))
                 self._check_path(rows[-1][columns[0]], prefix, where)
         if not rows:
@@ -284,7 +290,24 @@ class CheckedDatasetMixin:
         own = {key: info[key] for key in sample.metainfo_keys() if key in info}
         sample.set_metainfo({**own, 'failed': True})
         sample.set_gt_label(info['label'])
+        if type(sample) is ActionDataSample:
+            data['data_samples'] = FailedSample.of(sample)
         return data
+
+
+def _several(line: str, delimiter: str | None) -> list[str]:
+    """The values of a line with any number of labels; a video's path may hold the delimiter."""
+    match = re.match(rf'(.*\.\w+){re.escape(delimiter or " ")}(.*)', line)
+    if match and osp.splitext(match[1])[1].lower() in VIDEO_SUFFIXES:
+        return [match[1], *match[2].split(delimiter)]
+    return line.split(delimiter)
+
+
+def _check_one_label(path: str, line: str, where: str) -> None:
+    """A path may hold spaces, but no video is called ``clip.mp4 3``."""
+    match = re.search(r'(\.\w+)(?:[\s,]+[0-9]+)+$', path)
+    if match and match[1].lower() in VIDEO_SUFFIXES:
+        raise ValueError(f'{where}: several labels a line need multi_class=True, got {line!r}')
 
 
 @DATASETS.register_module()
@@ -292,8 +315,9 @@ class CheckedVideoDataset(CheckedDatasetMixin, VideoDataset):
     """:class:`mmaction.datasets.VideoDataset` with its list checked; survives clips that fail.
 
     Takes the same arguments, ``max_failed_share``, ``num_repeats``, ``left_right`` and
-    ``allow_outside``: see :class:`.CheckedDatasetMixin`. A path may hold spaces, but not with
-    ``multi_class``. With ``num_classes`` every label must be below it.
+    ``allow_outside``: see :class:`.CheckedDatasetMixin`. A path may hold spaces, with
+    ``multi_class`` where it has a video's suffix. With ``num_classes`` every label must be below
+    it.
 
     Raises:
         FileNotFoundError: ``ann_file`` does not exist.

@@ -163,7 +163,7 @@ def test_reads_upstreams_lists_as_upstream_does(tmp_path, cls, text, options):
     [
         ('a.mp4\n', r"list.txt:1: expected 'filename label label ...', got 'a.mp4'"),
         ('a.mp4 1 2\nb.mp4 1 x\n', r"list.txt:2: label must be an integer, got 'x'"),
-        ('my a.mp4 1\n', r"list.txt:1: label must be an integer, got 'a.mp4'"),
+        ('my a 1\n', r"list.txt:1: label must be an integer, got 'a'"),
         ('a.mp4 1 3\n', r'list.txt:1: label must be 0 to 2 \(num_classes=3\), got 3'),
         ('a.mp4 -1\n', r'list.txt:1: label must be 0 to 2 \(num_classes=3\), got -1'),
     ],
@@ -173,9 +173,24 @@ def test_refuses_a_broken_list_of_several_labels(tmp_path, text, message):
         videos(tmp_path, text, multi_class=True)
 
 
-def test_several_labels_need_the_number_of_classes(tmp_path):
-    with pytest.raises(ValueError, match='multi_class=True needs num_classes, got None'):
-        videos(tmp_path, 'a.mp4 1 2\n', multi_class=True, num_classes=None)
+def test_several_labels_after_a_path_with_spaces(tmp_path):
+    dataset = videos(tmp_path, 'my 2 a.MP4 1 2\nb.mp4 0\n', multi_class=True)
+    assert [row['video_id'] for row in map(dataset.get_data_info, (0, 1))] == [
+        'my 2 a.MP4',
+        'b.mp4',
+    ]
+    assert dataset.get_data_info(0)['label'].tolist() == [0, 1, 1]
+
+
+def test_several_labels_in_a_list_of_one_are_no_path(tmp_path):
+    with pytest.raises(ValueError, match='list.txt:2: several labels a line need multi_class=True'):
+        videos(tmp_path, 'a 1.mp4 1\nb.mp4 1 2\n')
+
+
+@pytest.mark.parametrize('num_classes', [None, 1])
+def test_several_labels_need_the_number_of_classes(tmp_path, num_classes):
+    with pytest.raises(ValueError, match=f'num_classes of 2 or more, got {num_classes}'):
+        videos(tmp_path, 'a.mp4 0\n', multi_class=True, num_classes=num_classes)
 
 
 @pytest.mark.parametrize(
