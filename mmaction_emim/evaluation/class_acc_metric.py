@@ -8,6 +8,7 @@ from mmengine.logging import print_log
 from mmaction_emim.datasets.annotations import read_labels
 
 from .checked_acc_metric import CheckedAccMetric
+from .class_page import write_report
 from .class_report import ClassReport
 
 
@@ -21,26 +22,29 @@ class ClassAccMetric(CheckedAccMetric):
 
     Args:
         label_map: Class names: ``label_map.txt`` or ``labels.json``.
-        out_dir: Where ``classes.txt`` and ``classes.png`` are written. Default None: nowhere.
+        out_dir: Where ``classes.html``, ``classes.txt``, ``classes.png`` and ``confusion.png`` are
+            written. Default None: nowhere.
+        clips: Folder that the clips' names are relative to, for links. Default None: no links.
         kwargs: As :class:`CheckedAccMetric`'s.
 
     Raises:
         FileNotFoundError: ``label_map`` does not exist.
     """
 
-    def __init__(self, label_map: str, out_dir: str | None = None, **kwargs) -> None:
+    def __init__(
+        self, label_map: str, out_dir: str | None = None, clips: str | None = None, **kwargs
+    ) -> None:
         super().__init__(**kwargs)
         self.names = read_labels(Path(label_map))
-        self.out_dir = out_dir
+        self.out_dir, self.clips = out_dir, clips
 
     def compute_metrics(self, results: list[dict]) -> dict:
         """The numbers; also writes the files."""
         predicted = [-1 if r['failed'] else int(r['pred'].argmax()) for r in results]
-        report = ClassReport(predicted, [r['label'] for r in results], self.names)
+        labels = [result['label'] for result in results]
+        report = ClassReport(predicted, labels, self.names, self.clip_names(results))
         if self.out_dir:
             out = Path(self.out_dir)
-            out.mkdir(parents=True, exist_ok=True)
-            (out / 'classes.txt').write_text(report.text(), encoding='utf-8')
-            report.plot(out / 'classes.png')
-            print_log(f'accuracy by class: {out / "classes.txt"}', 'current')
+            write_report(report, out, self.clips and Path(self.clips))
+            print_log(f'accuracy by class: {out / "classes.html"}', 'current')
         return {**super().compute_metrics(results), **report.metrics()}
