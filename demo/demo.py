@@ -42,6 +42,11 @@ def main() -> None:
     parser.add_argument('labels', nargs='?', help='one class name a line; default: found by itself')
     parser.add_argument('--device', help='default: a GPU where there is one')
     parser.add_argument('--top-k', type=int, default=5)
+    parser.add_argument(
+        '--threshold',
+        type=float,
+        help='probability of a class that is there, of a network for several labels (0.5)',
+    )
     parser.add_argument('--batch-size', type=int, default=1)
     parser.add_argument('--seconds', type=float, help=f'of a camera or an address ({SECONDS:g})')
     parser.add_argument(
@@ -72,6 +77,7 @@ def main() -> None:
         args.device,
         args.labels,
         short_side=args.short_side,
+        threshold=args.threshold,
     )
     predictions = inferencer(
         int(args.video) if is_camera else args.video or CLIPS,
@@ -84,6 +90,8 @@ def main() -> None:
     print(f'probability: {inferencer.about()["probabilities"]}')
     if args.short_side and args.video:
         print(f'frames of more than {args.short_side} pixels (short side) are scaled down to that')
+    if inferencer.threshold:
+        print(f'answer: the classes with a probability of {inferencer.threshold:g} or more')
     for path in out:
         print(path)
     if any(prediction.error for prediction in predictions):
@@ -99,8 +107,14 @@ def show(predictions: list[Prediction]) -> None:
         if one.error:
             print(f'error: {one.error}', file=sys.stderr)
         else:
-            then = '\n'.join(f'{guess.name} {guess.probability:.2f}' for guess in one.top[1:3])
-            table.add_row(one.clip, one.name, f'{one.probability:.3f}', then)
+            said = one.top[:1] if one.labels is None else one.labels
+            rest = one.top[len(said) : len(said) + 2]
+            table.add_row(
+                one.clip,
+                '\n'.join(guess.name for guess in said) or one.answer,
+                '\n'.join(f'{guess.probability:.3f}' for guess in said),
+                '\n'.join(f'{guess.name} {guess.probability:.2f}' for guess in rest),
+            )
     if table.row_count:
         Console(markup=False).print(table)
 

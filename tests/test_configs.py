@@ -62,7 +62,8 @@ def test_our_data_are_checked(path):
         if f'{split}_dataloader' in cfg:
             dataset = DATASETS.get(cfg[f'{split}_dataloader'].dataset.type)
             assert issubclass(dataset, CheckedDatasetMixin)
-            assert split == 'train' or cfg[f'{split}_evaluator'].type == 'CheckedAccMetric'
+            metric = 'MultiLabelMetric' if 'multi_label' in path.stem else 'CheckedAccMetric'
+            assert split == 'train' or cfg[f'{split}_evaluator'].type == metric
 
 
 def test_the_former_file_of_data_and_schedule_is_both():

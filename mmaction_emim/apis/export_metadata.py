@@ -30,7 +30,9 @@ def describe_export(
         graph holds it; ``sampling``: the entry of the test pipeline that picks frames; ``resize``:
         ``{"short_side": 224}``, ``{"size": [H, W]}``, or the pipeline's entry where it is neither;
         ``crop``: ``{"size": [H, W], "count": 3}``; both None where there is none; ``averaging``:
-        ``average_clips``; ``labels``; ``pipeline``: all entries of the test pipeline.
+        ``average_clips``; ``several_labels``: whether a clip has several, so that probabilities
+        are a sigmoid of the scores and no softmax; ``labels``; ``pipeline``: all entries of the
+        test pipeline.
     """
     steps = [_plain(step) for step in test_pipeline(cfg)]
     normalization = cfg.model.data_preprocessor
@@ -53,6 +55,7 @@ def describe_export(
         resize=next((_resize(step) for step in steps if step['type'] == 'Resize'), None),
         crop=next((_crop(step) for step in steps if step['type'].endswith('Crop')), None),
         averaging=cfg.model.cls_head.get('average_clips'),
+        several_labels=bool(cfg.model.cls_head.get('multi_class')),
         labels=labels and list(labels),
         pipeline=steps,
     )

@@ -26,6 +26,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch import Tensor, nn
 
 from mmaction_emim.datasets.transforms import CheckedVideoInit
+from mmaction_emim.evaluation.multi_label_report import check_threshold
 from mmaction_emim.evaluation.protocol import is_2d, keeps_size, test_pipeline
 from mmaction_emim.utils.command_line import explain
 from mmaction_emim.utils.config_names import read_config
@@ -59,6 +60,8 @@ class MotionInferencer(ActionRecogInferencer):
         short_side: Frames whose short side has more pixels are scaled down to so many before
             the pipeline's own crops: for networks whose config names no size, on clips larger than
             those that they were trained on. Default None: frames are the pipeline's alone.
+        threshold: Probability from which on a class is there, in (0, 1), of a network for several
+            labels. Default None: 0.5 for such a network.
 
     Attributes:
         model: The recognizer, in evaluation.
@@ -66,9 +69,11 @@ class MotionInferencer(ActionRecogInferencer):
         names: Class names (classes,).
         averaging: How ``scores`` are made from a clip's views, ``average_clips`` of the config:
             ``'score'``: mean of raw scores, ``'prob'``: mean of the views' softmax, None: not.
+        threshold: As given; 0.5 by default; None of a network for one label a clip.
 
     Raises:
-        FileNotFoundError, ValueError: Model, weights or labels are not there or do not fit.
+        FileNotFoundError, ValueError: Model, weights or labels are not there or do not fit, or
+            a threshold is given to a network whose head has no ``multi_class=True``.
         TypeError: The network has no classification head.
     """
 
@@ -80,6 +85,7 @@ class MotionInferencer(ActionRecogInferencer):
         labels: str | Path | Sequence[str] | None = None,
         show_progress: bool = True,
         short_side: int | None = None,
+        threshold: float | None = None,
     ) -> None:
         if short_side is not None and (not isinstance(short_side, int) or short_side < 2):
             raise ValueError(
@@ -90,6 +96,7 @@ class MotionInferencer(ActionRecogInferencer):
         head = cfg.model.get('cls_head') or {}
         if 'num_classes' not in head:
             raise TypeError('MotionInferencer: the config has no model.cls_head with num_classes')
+        self.threshold = _threshold(threshold, bool(head.get('multi_class')))
         super().__init__(cfg, weights and str(weights), device)
         self.show_progress = show_progress
         self.short_side = short_side
@@ -115,7 +122,8 @@ class MotionInferencer(ActionRecogInferencer):
             inputs: What :func:`.clips_of` takes: a file, a folder, which is searched, frames
                 (T, H, W, 3) uint8 RGB, bytes, the number of a camera, an address, or a list.
             batch_size: Clips a forward pass. Default 1.
-            top_k: How many classes each answer names. Default 5.
+            top_k: How many classes each answer names. Default 5. With several labels a clip those
+                that are there are all named.
             out: Files to write: ``.json`` and ``.csv``; ``.png``, frames, motion field and bars of
                 up to 12 clips; ``.mp4`` and ``.gif``, one clip beside its bars.
             seconds: How long cameras and network streams are recorded. Default 4.
@@ -263,27 +271,32 @@ class MotionInferencer(ActionRecogInferencer):
 
         Scores are averaged as ``average_clips`` says (``averaging``), (..., classes), or
         (..., views, classes) where it says None. Probabilities, (..., classes), are the softmax
-        of the mean raw score, whatever it says.
+        of the mean raw score, whatever it says, or its sigmoid, of a network for several labels.
         """
         mean = view_scores.mean(-2)
         scores = {'score': mean, 'prob': view_scores.softmax(-1).mean(-2), None: view_scores}
-        return scores[self.averaging], mean.softmax(-1)
+        probabilities = mean.softmax(-1) if self.threshold is None else mean.sigmoid()
+        return scores[self.averaging], probabilities
 
     def predict(self, name: str, view_scores: Tensor, top_k: int = 5) -> Prediction:
         """The answer of raw scores (views, classes), for a clip of this name."""
         scores, probabilities = self.average(view_scores)
-        best = probabilities.topk(min(top_k, len(self.names)))
+        there = 0 if self.threshold is None else int((probabilities >= self.threshold).sum())
+        best = probabilities.topk(min(max(top_k, there), len(self.names)))
         top = zip(best.indices.tolist(), best.values.tolist(), strict=True)
         guesses = tuple(Guess(label, self.names[label], value) for label, value in top)
-        return Prediction(name, guesses, scores.numpy(), probabilities.numpy())
+        labels = None if self.threshold is None else guesses[:there]
+        return Prediction(name, guesses, scores.numpy(), probabilities.numpy(), labels=labels)
 
     def about(self) -> dict[str, Any]:
-        """What a file of predictions says of all: config, ``average_clips``, classes."""
+        """What a file of predictions says of all: config, ``average_clips``, classes, threshold."""
+        function = 'softmax' if self.threshold is None else 'sigmoid'
         return dict(
             config=self.cfg.filename and Path(self.cfg.filename).name,
             average_clips=self.averaging,
-            probabilities="softmax of the mean of the views' raw scores",
+            probabilities=f"{function} of the mean of the views' raw scores",
             classes=self.names,
+            **({} if self.threshold is None else dict(threshold=self.threshold)),
         )
 
     def preprocess(
@@ -364,6 +377,18 @@ class MotionInferencer(ActionRecogInferencer):
             frame_interval=1,
             num_clips=clips,
         )
+
+
+def _threshold(given: float | None, several: bool) -> float | None:
+    if given is None:
+        return 0.5 if several else None
+    if not several:
+        raise ValueError(
+            'threshold is for networks with several labels a clip (model.cls_head.multi_class=True)'
+            f', got {given}'
+        )
+    check_threshold(given)
+    return given
 
 
 def _kind(step: dict) -> str:

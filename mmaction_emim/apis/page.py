@@ -115,7 +115,9 @@ class Page:
         with self._motion(inferencer) as fields:
             (scores,) = inferencer.view_scores([views])
         prediction = inferencer.predict(name, scores)
-        message = f'{name}: {prediction.name}, {prediction.probability:.0%}'
+        message = f'{name}: {prediction.answer}'
+        if prediction.labels is None:
+            message += f', {prediction.probability:.0%}'
         if inferencer.short_side and sides[0] > inferencer.short_side:
             message += f' (scaled to {inferencer.short_side} pixels, as the config names no size)'
         if not fields:

@@ -93,7 +93,8 @@ def _answer(
 ) -> Answer:
     names = [guess.name for guess in prediction.top]
     probabilities = [guess.probability for guess in prediction.top]
-    return Answer(Path(clip.name).name, frames, chosen.tolist(), names, probabilities, motion)
+    said = 1 if prediction.labels is None else len(prediction.labels)
+    return Answer(Path(clip.name).name, frames, chosen.tolist(), names, probabilities, motion, said)
 
 
 def _motion(inferencer: 'MotionInferencer', clip: Clip) -> np.ndarray | None:

@@ -31,8 +31,11 @@ class Prediction:
         scores: float32 (classes,): what ``tools/test.py --dump`` has for this clip, averaged over
             its views as ``average_clips`` of the config says; (views, classes) where it says None.
         probabilities: float32 (classes,), their sum 1: softmax of the views' mean raw score,
-            whatever ``average_clips`` says.
+            whatever ``average_clips`` says. Of a network for several labels its sigmoid, each 0 to
+            1 by itself.
         error: Why there is no answer, one sentence; None where there is one.
+        labels: The classes at or above the threshold, best first, of a network for several labels;
+            all of them are in ``top``. None of others.
     """
 
     clip: str
@@ -40,6 +43,14 @@ class Prediction:
     scores: np.ndarray | None = None
     probabilities: np.ndarray | None = None
     error: str | None = None
+    labels: tuple[Guess, ...] | None = None
+
+    @property
+    def answer(self) -> str | None:
+        """The name, or with several labels the names, ``'(none)'`` without any; None: an error."""
+        if self.labels is None:
+            return self.name
+        return ', '.join(guess.name for guess in self.labels) or '(none)'
 
     @property
     def label(self) -> int | None:
@@ -57,11 +68,17 @@ class Prediction:
         return self.top[0].probability if self.top else None
 
     def as_dict(self) -> dict[str, Any]:
-        """``clip``, ``top`` and ``scores`` as plain values; after an error ``clip``, ``error``."""
+        """``clip``, ``top``, ``scores`` and, if there may be several, ``labels`` as plain values.
+
+        After an error ``clip`` and ``error``.
+        """
         if self.error is not None:
             return dict(clip=self.clip, error=self.error)
         top = [guess._asdict() for guess in self.top]
-        return dict(clip=self.clip, top=top, scores=self.scores.tolist())
+        said = dict(clip=self.clip, top=top, scores=self.scores.tolist())
+        if self.labels is not None:
+            said['labels'] = [guess.label for guess in self.labels]
+        return said
 
 
 def write_json(predictions: Sequence[Prediction], path: Path, about: dict[str, Any]) -> None:
@@ -73,15 +90,20 @@ def write_json(predictions: Sequence[Prediction], path: Path, about: dict[str, A
 def write_csv(predictions: Sequence[Prediction], path: Path) -> None:
     """Write a row a clip and rank: ``clip,rank,label,name,probability,error``.
 
-    A clip that could not be read has one row, with its error alone.
+    A clip that could not be read has one row, with its error alone. Of a network for several labels
+    a column ``there`` follows, ``yes`` or ``no``.
     """
     table = io.StringIO()
     rows = csv.writer(table, lineterminator='\n')
-    rows.writerow(['clip', 'rank', 'label', 'name', 'probability', 'error'])
+    header = ['clip', 'rank', 'label', 'name', 'probability', 'error']
+    several = any(one.labels is not None for one in predictions)
+    rows.writerow([*header, 'there'] if several else header)
     for one in predictions:
         for rank, guess in enumerate(one.top, start=1):
             probability = f'{guess.probability:.6f}'
-            rows.writerow([one.clip, rank, guess.label, guess.name, probability, ''])
+            row = [one.clip, rank, guess.label, guess.name, probability, '']
+            rows.writerow([*row, 'yes' if guess in one.labels else 'no'] if several else row)
         if one.error is not None:
-            rows.writerow([one.clip, '', '', '', '', one.error])
+            row = [one.clip, '', '', '', '', one.error]
+            rows.writerow([*row, ''] if several else row)
     write_text(Path(path), table.getvalue())

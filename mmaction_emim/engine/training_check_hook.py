@@ -173,6 +173,8 @@ def labels_of(dataset: Dataset) -> Iterator[int]:
     """The labels of a dataset's clips, all of each clip."""
     for idx in range(len(dataset)):
         label = dataset.get_data_info(idx).get('label')
+        if isinstance(label, torch.Tensor):  # 0 and 1 of each class
+            label = label.nonzero().flatten().tolist()
         several = label if isinstance(label, list | tuple) else [label]
         yield from (int(one) for one in several if isinstance(one, int | np.integer))
 

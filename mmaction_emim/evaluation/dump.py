@@ -3,7 +3,7 @@
 import io
 import pickle
 import pickletools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -82,7 +82,9 @@ def _check_memo(data: bytes) -> None:
 def load_dump(path: Path) -> list[dict]:
     """The data samples: ``pred_score`` (classes,), ``gt_label`` (1,), ``video_id``, ``failed``.
 
-    The last two are there where a dataset of this project was tested, ``failed`` where it is True.
+    ``gt_label`` is int64, or float32 (classes,), 0 and 1, of clips with several labels
+    (:func:`has_several_labels`). The last two are there where a dataset of this project was tested,
+    ``failed`` where it is True.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -110,11 +112,18 @@ def load_dump(path: Path) -> list[dict]:
                 f'{path}: pred_score of result {number} must be a tensor of one score a class, as '
                 'all of them are'
             )
-        if not (_is(label, lambda x: x.dtype == torch.int64) and label.numel()):
+        one = _is(label, lambda x: x.dtype == torch.int64 and x.numel())
+        several = _is(label, Tensor.is_floating_point) and label.shape == score.shape[-1:]
+        if not (one or (several and bool(((label == 0) | (label == 1)).all()))):
             raise ValueError(f'{path}: gt_label of result {number} must be a tensor of labels')
         if not isinstance(result.get('video_id', ''), str):
             raise ValueError(f'{path}: video_id of result {number} must be a text')
     return results
+
+
+def has_several_labels(results: Sequence[dict]) -> bool:
+    """Whether ``gt_label`` of these data samples has a 0 or 1 for each class."""
+    return results[0]['gt_label'].is_floating_point()
 
 
 def _is(value: Any, condition: Any) -> bool:

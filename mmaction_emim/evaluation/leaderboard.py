@@ -125,10 +125,18 @@ def measure(name: str, cfg: Config, results: Sequence[dict], parameters: int, ma
         results: From :func:`.load_dump`, a score per class each; failed clips count as wrong.
         parameters: Parameters of the network.
         macs: Multiply-accumulates of one view.
+
+    Raises:
+        ValueError: The clips have several labels.
     """
+    if any(result['gt_label'].numel() != 1 for result in results):
+        raise ValueError(
+            f'{name}: its clips have several labels, and top-1 is of one; '
+            'tools/analysis_tools/class_accuracy.py reads such a dump'
+        )
     scores = torch.stack([result['pred_score'] for result in results])
     best = scores.argsort(dim=1, descending=True, stable=True)[:, :5]
-    labels = torch.cat([result['gt_label'].flatten()[:1] for result in results])
+    labels = torch.cat([result['gt_label'].flatten() for result in results])
     failed = torch.tensor([bool(result.get('failed')) for result in results])
     right = (best == labels[:, None]) & ~failed[:, None]
     top1, top5 = right[:, 0], right.any(1)

@@ -24,6 +24,7 @@ _READ_ELSEWHERE = (  # than by the arguments of the Runner
     'tta_model',
     'tta_pipeline',
 )
+_OF_ONE_LABEL = ('top_k_accuracy', 'mean_class_accuracy')
 CLOSE = 0.86  # of 1: a key as like one that is read is a slip of that one
 
 
@@ -38,7 +39,8 @@ def check_config(cfg: Config, loaders: tuple[str, ...] = LOADERS) -> None:
         ValueError: The first mistake: the key, the value, and what it should be.
     """
     slips = misspelled(cfg) if 'train_dataloader' in loaders else ()
-    for mistake in (*slips, *_loader_mistakes(cfg, loaders), *_class_counts(cfg, loaders)):
+    mistakes = (_loader_mistakes, _class_counts, _several_labels)
+    for mistake in (*slips, *(one for found in mistakes for one in found(cfg, loaders))):
         raise ValueError(mistake)
 
 
@@ -81,8 +83,7 @@ def _loader_mistakes(cfg: Config, loaders: tuple[str, ...]) -> Iterator[str]:
                 f'{name}: persistent_workers=True needs num_workers of 1 or more, got '
                 f'{loader.get("num_workers", 0)}; set {name}.persistent_workers=False'
             )
-        collate = (loader.get('collate_fn') or {}).get('type')
-        collate = str(getattr(collate, '__name__', collate)).rpartition('.')[2]
+        collate = _name((loader.get('collate_fn') or {}).get('type'))
         for dataset in datasets(loader.get('dataset')):
             repeats = dataset.get('num_repeats', 1)
             if repeats > 1 and collate != 'repeat_pseudo_collate':
@@ -113,6 +114,66 @@ def _class_counts(cfg: Config, loaders: tuple[str, ...]) -> Iterator[str]:
     if len(set(found.values())) > 1:
         said = ', '.join(f'{place} is {count}' for place, count in found.items())
         yield f'the number of classes must be one everywhere: {said}'
+
+
+def _several_labels(cfg: Config, loaders: tuple[str, ...]) -> Iterator[str]:
+    """What does not fit data with several labels a clip, or is for such data alone."""
+    several = {
+        f'{name}.dataset.multi_class': bool(dataset.get('multi_class'))
+        for name, loader in _loaders(cfg, loaders)
+        for dataset in datasets(loader.get('dataset'))
+    }
+    metrics = [
+        (f'{name}_evaluator', metric)
+        for name in ('val', 'test')
+        if f'{name}_dataloader' in loaders
+        for metric in _metrics(cfg.get(f'{name}_evaluator'))
+    ]
+    if not any(several.values()):
+        for name, metric in metrics:
+            if _name(metric.get('type')) == 'MultiLabelMetric' and several:
+                yield f'{name}: MultiLabelMetric needs data with multi_class=True, got False'
+        return
+    model = cfg.get('model')
+    head = model.get('cls_head') if isinstance(model, dict) else None
+    if isinstance(head, dict):
+        several['model.cls_head.multi_class'] = bool(head.get('multi_class'))
+        loss = _name((head.get('loss_cls') or {}).get('type', 'CrossEntropyLoss'))
+        if 'train_dataloader' in loaders and loss == 'CrossEntropyLoss':
+            yield (
+                'model.cls_head.loss_cls: CrossEntropyLoss is of one label a clip; with '
+                "multi_class=True set loss_cls=dict(type='BCELossWithLogits')"
+            )
+        if head.get('average_clips') == 'prob':
+            yield (
+                "model.cls_head.average_clips: 'prob' is a softmax, in which classes exclude each "
+                "other; with multi_class=True set average_clips='score'"
+            )
+    if len(set(several.values())) > 1:
+        said = ', '.join(f'{place} is {value}' for place, value in several.items())
+        yield f'multi_class must be one everywhere: {said}'
+    for name, metric in metrics:
+        kind, figures = _name(metric.get('type')), metric.get('metric_list')
+        figures = [figures] if isinstance(figures, str) else figures or ['top_k_accuracy']
+        of_one = kind in ('AccMetric', 'CheckedAccMetric') and {*figures} & {*_OF_ONE_LABEL}
+        if of_one or kind in ('ClassAccMetric', 'ConfusionMatrix'):
+            yield (
+                f'{name}: {", ".join(of_one or [kind])} is of one label a clip; with '
+                "multi_class=True use dict(type='MultiLabelMetric')"
+            )
+
+
+def _metrics(evaluator: Any) -> Iterator[dict]:
+    if isinstance(evaluator, dict) and 'metrics' in evaluator:
+        evaluator = evaluator['metrics']
+    for metric in evaluator if isinstance(evaluator, list | tuple) else [evaluator]:
+        if isinstance(metric, dict):
+            yield metric
+
+
+def _name(kind: Any) -> str:
+    """The name of a component without its scope; components may be classes."""
+    return str(getattr(kind, '__name__', kind)).rpartition('.')[2]
 
 
 def _numbers(node: Any, path: str) -> dict[str, int]:

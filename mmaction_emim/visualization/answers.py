@@ -25,6 +25,7 @@ class Answer(NamedTuple):
         names: Classes, best first.
         probabilities: Theirs, 0 to 1.
         motion: A picture (h, w, 3) uint8 that stands beside the frames; None: there is none.
+        said: How many of the classes are the answer, in another colour. Default 1.
     """
 
     title: str
@@ -33,6 +34,7 @@ class Answer(NamedTuple):
     names: Sequence[str]
     probabilities: Sequence[float]
     motion: np.ndarray | None = None
+    said: int = 1
 
 
 def draw_sheet(answers: Sequence[Answer], caption: str = '') -> np.ndarray:
@@ -80,7 +82,9 @@ def annotated_frames(answer: Answer) -> Iterator[np.ndarray]:
 def _draw_bars(axes: Axes, answer: Answer) -> None:
     names = [name if len(name) <= NAME else f'{name[: NAME - 1]}…' for name in answer.names]
     places = range(len(names))
-    axes.barh(places, answer.probabilities, color=[BEST, *[OTHER] * (len(names) - 1)])
+    axes.barh(
+        places, answer.probabilities, color=[BEST if i < answer.said else OTHER for i in places]
+    )
     for place, value in zip(places, answer.probabilities, strict=True):
         axes.text(value + 0.02, place, f'{value:.0%}', va='center', fontsize=8)
     axes.set_yticks(places, names, fontsize=8)

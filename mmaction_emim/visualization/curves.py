@@ -12,6 +12,7 @@ from matplotlib.figure import Figure  # without pyplot: no global state, no disp
 
 # Okabe and Ito's colours, told apart by the colour-blind; strokes differ, too.
 COLOURS = ('#0072B2', '#D55E00', '#009E73', '#CC79A7', '#E69F00', '#56B4E9', '#000000')
+FIGURES = 'acc/top1', 'acc/mean_average_precision'
 STROKES = ('-', '--', '-.', ':')
 
 
@@ -147,7 +148,7 @@ def plot_curves(runs: Sequence[Curves]) -> Figure:
             linewidth=1.3,
         )
         _line(loss, run.points(run.train, 'loss'), label=run.name, **look)
-        tested = run.points(run.val, 'acc/top1')
+        tested = run.points(run.val, *FIGURES)
         _line(accuracy, tested, marker='o', markersize=4, **look)
         if not tested[0]:
             _line(accuracy, run.points(run.train, 'top1_acc'), **{**look, 'linewidth': 0.7})
@@ -155,7 +156,9 @@ def plot_curves(runs: Sequence[Curves]) -> Figure:
         _line(speed, _throughput(run), **look)
     loss.set(title='training loss', ylabel='loss')
     accuracy.set(title='top-1, validation', ylabel='share of clips', ylim=(0, 1))
-    if any(not run.points(run.val, 'acc/top1')[0] for run in runs):
+    if any(FIGURES[1] in record for run in runs for record in run.val):
+        accuracy.set(title='top-1, or mAP with several labels, validation', ylabel='0 to 1')
+    if any(not run.points(run.val, *FIGURES)[0] for run in runs):
         accuracy.set_title('top-1, validation (dots) or training batches (thin)')
     rate.set(title='learning rate', ylabel='learning rate')
     speed.set(title='throughput', ylabel='clips a second')

@@ -6,7 +6,7 @@ import pytest
 import torch
 from mmengine.fileio import dump
 
-from mmaction_emim.evaluation.dump import load_dump
+from mmaction_emim.evaluation.dump import has_several_labels, load_dump
 
 
 class Evil:
@@ -29,6 +29,15 @@ def test_reads_what_mmengine_writes(tmp_path):
     assert loaded['shape'].tolist() == [0, 1, 2]
 
 
+def test_reads_clips_with_several_labels(tmp_path):
+    one, several = torch.tensor([2]), torch.tensor([0.0, 1.0, 1.0])
+    for label in (one, several):
+        dump([dict(pred_score=torch.rand(3), gt_label=label)], tmp_path / 'x.pkl')
+        results = load_dump(tmp_path / 'x.pkl')
+        assert torch.equal(results[0]['gt_label'], label)
+        assert has_several_labels(results) == (label is several)
+
+
 @pytest.mark.parametrize(
     'content, sentence',
     [
@@ -36,6 +45,8 @@ def test_reads_what_mmengine_writes(tmp_path):
         ([torch.nn.Linear(1, 1)], 'which is not data'),
         ([], 'expected a list of results'),
         ([dict(pred_score=torch.rand(5))], 'result 0 has no pred_score and gt_label'),
+        ([dict(pred_score=torch.rand(2), gt_label=torch.rand(2))], 'must be a tensor of labels'),
+        ([dict(pred_score=torch.rand(3), gt_label=torch.ones(2))], 'must be a tensor of labels'),
     ],
 )
 def test_refuses_what_is_no_dump(tmp_path, content, sentence, capsys):

@@ -40,6 +40,13 @@ def test_measure_counts_failed_clips_as_wrong():
     assert (row.params_m, row.gflops_view, row.gflops) == (1.5, 2.0, 2.0)
 
 
+def test_several_labels_are_refused():
+    cfg = Config.fromfile(ROOT / 'configs' / 'emim_motionshapes.py')
+    result = dict(pred_score=torch.rand(12), gt_label=torch.eye(12)[0])
+    with pytest.raises(ValueError, match='x: its clips have several labels, and top-1 is of one'):
+        measure('x', cfg, [result], parameters=1, macs=1)
+
+
 def test_gflops_are_of_all_views():
     cfg = Config.fromfile(ROOT / 'configs' / 'emim_k400.py')
     result = dict(pred_score=torch.eye(400)[0], gt_label=torch.tensor([0]))

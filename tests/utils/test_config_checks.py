@@ -61,6 +61,52 @@ def test_a_mistake_is_a_sentence(options, what):
         check_config(Config(options))
 
 
+SEVERAL = dict(
+    model=dict(
+        cls_head=dict(num_classes=3, multi_class=True, loss_cls=dict(type='BCELossWithLogits'))
+    ),
+    train_dataloader=clips(multi_class=True),
+    val_dataloader=clips(multi_class=True),
+    val_evaluator=dict(type='MultiLabelMetric'),
+)
+
+
+@pytest.mark.parametrize(
+    'options, what',
+    [
+        (
+            {'val_dataloader.dataset.multi_class': False},
+            'multi_class must be one everywhere: train_dataloader.dataset.multi_class is True, '
+            'val_dataloader.dataset.multi_class is False',
+        ),
+        ({'model.cls_head.multi_class': False}, 'model.cls_head.multi_class is False'),
+        ({'model.cls_head.loss_cls': None}, 'CrossEntropyLoss is of one label a clip'),
+        ({'model.cls_head.average_clips': 'prob'}, "set average_clips='score'"),
+        ({'val_evaluator.type': 'CheckedAccMetric'}, 'val_evaluator: top_k_accuracy is of one'),
+        (
+            {'val_evaluator': [dict(type='mmaction.ConfusionMatrix')]},
+            'val_evaluator: ConfusionMatrix is of one label a clip',
+        ),
+        (
+            {f'{split}_dataloader.dataset.multi_class': False for split in ('train', 'val')},
+            'val_evaluator: MultiLabelMetric needs data with multi_class=True, got False',
+        ),
+    ],
+)
+def test_several_labels_go_with_what_takes_them(options, what):
+    cfg = Config(SEVERAL)
+    check_config(cfg)
+    cfg.merge_from_dict(options)
+    with pytest.raises(ValueError, match=what):
+        check_config(cfg)
+
+
+def test_average_precision_of_upstream_takes_several_labels():
+    cfg = Config(SEVERAL)
+    cfg.val_evaluator = dict(type='AccMetric', metric_list=('mean_average_precision',))
+    check_config(cfg)
+
+
 def test_a_label_map_of_another_number_of_classes(tmp_path):
     (tmp_path / 'label_map.txt').write_text('\ufeffa\nb\n\n', 'utf-8')
     cfg = Config(

@@ -223,7 +223,7 @@ def test_split_lists_as_benchmarks_publish_them(tmp_path):
         (dict(group_pattern='(p'), 'is no regular expression'),
         (dict(group_pattern='q+_'), 'matches no path, such as'),
         (dict(split_lists=dict(trian=Path('x'))), '--split-lists: expected train, val, test, got'),
-        (dict(columns=dict(path='x')), '--root and --columns are for tables'),
+        (dict(columns=dict(path='x')), '--root, --columns and --multi-label are for tables'),
     ],
 )
 def test_one_sentence(tmp_path, folder, root, how, what):

@@ -48,6 +48,10 @@ def main() -> None:
         '--network', choices=settings.NETWORKS, default='small',
         help='small: fine-tuned, downloads weights; tiny: from scratch, for a CPU',
     )  # fmt: skip
+    parser.add_argument(
+        '--multi-label', action='store_true',
+        help="a table's clips have several classes: with | or ; between them, or in several rows",
+    )  # fmt: skip
     parser.add_argument('--workers', type=int, default=os.cpu_count(), help='processes')
     args = parser.parse_args()
     for sentence in prepare_own(
@@ -61,6 +65,7 @@ def main() -> None:
         shares=dict(val=args.val, test=args.test),
         seed=args.seed,
         network=args.network,
+        several=args.multi_label,
         workers=args.workers,
     ):
         print(sentence)

@@ -40,12 +40,19 @@ class OwnClip(NamedTuple):
         label: Name of its class.
         group: Clips of one group (a person, a scene) belong into one split. None: it is alone.
         split: ``'train'``, ``'val'``, ``'test'``, or None where nothing says.
+        more: Names of its further classes, where clips have several.
     """
 
     path: str
     label: str
     group: str | None = None
     split: str | None = None
+    more: tuple[str, ...] = ()
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Names of all its classes."""
+        return self.label, *self.more
 
 
 def find_clips(folder: Path) -> tuple[list[OwnClip], list[str]]:
@@ -90,13 +97,17 @@ def find_clips(folder: Path) -> tuple[list[OwnClip], list[str]]:
     return clips, others
 
 
-def read_table(path: Path, columns: Mapping[str, str] | None = None) -> list[OwnClip]:
+def read_table(
+    path: Path, columns: Mapping[str, str] | None = None, several: bool = False
+) -> list[OwnClip]:
     """The clips of a CSV file: a header, then a clip a line; between values ``,``, ``;`` or a tab.
 
     Args:
         path: The table.
         columns: Names of its columns for ``'path'``, ``'class'``, ``'group'`` and ``'split'``,
             where they are none of ``COLUMNS``. The last two may be missing.
+        several: Whether clips have several classes, with ``|`` or ``;`` between them. Default
+            False.
 
     Raises:
         AnnotationError: ``file:line`` and what is wrong there.
@@ -112,7 +123,8 @@ def read_table(path: Path, columns: Mapping[str, str] | None = None) -> list[Own
             if not found:
                 found = _columns([name.strip() for name in row], columns or {}, where)
             elif any(value.strip() for value in row):
-                clips.append(_row(row, found, where))
+                between = '|' if delimiter == ';' else '|;'
+                clips.append(_row(row, found, where, between if several else ''))
     except csv.Error as error:
         raise AnnotationError(f'{path}:{max(rows.line_num, 1)}: {error}') from None
     if not clips:
@@ -142,7 +154,7 @@ def _columns(header: list[str], given: Mapping[str, str], where: str) -> dict[st
     return found
 
 
-def _row(row: list[str], columns: Mapping[str, int], where: str) -> OwnClip:
+def _row(row: list[str], columns: Mapping[str, int], where: str, between: str) -> OwnClip:
     if len(row) <= max(columns.values()):
         raise AnnotationError(f'{where}: {len(row)} values, fewer than the header has')
     values = {what: row[at].strip() for what, at in columns.items()}
@@ -152,11 +164,16 @@ def _row(row: list[str], columns: Mapping[str, int], where: str) -> OwnClip:
     split = values.get('split') or None
     if split and split.lower() not in _SPLIT_NAMES:
         raise AnnotationError(f'{where}: split must be one of {", ".join(SPLITS)}, got {split!r}')
+    labels = re.split(f'[{between}]', values['class']) if between else [values['class']]
+    labels = list(dict.fromkeys(filter(None, map(str.strip, labels))))
+    if not labels:
+        raise AnnotationError(f'{where}: the class is empty')
     return OwnClip(
         values['path'].replace('\\', '/'),
-        values['class'],
+        labels[0],
         values.get('group') or None,
         split and _SPLIT_NAMES[split.lower()],
+        tuple(labels[1:]),
     )
 
 

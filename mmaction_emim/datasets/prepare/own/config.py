@@ -6,8 +6,8 @@ _TEXT = """\
 # {title}
 # Written by tools/data/own/prepare.py; yours to change. docs/own_data.md says what is worth trying.
 _base_ = [
-    '{configs}/_base_/models/emim_uniformer_small.py',
-    '{configs}/_base_/datasets/own.py',
+    '{configs}/_base_/models/emim_uniformer_small{several}.py',
+    '{configs}/_base_/datasets/own{several}.py',
     '{configs}/_base_/schedules/adamw.py',
     '{configs}/_base_/default_runtime.py',
 ]
@@ -69,7 +69,7 @@ model = dict(
         # Weights of UniFormer-S for Kinetics-400: the first training downloads them.
         init_cfg=dict(type='Pretrained', checkpoint=_base_.uniformer_weights.small_k400),
     ),
-    cls_head=dict(num_classes=num_classes, label_smooth_eps=0.1),
+    cls_head=dict(num_classes=num_classes{smooth}),
 )
 """
 _TINY = """\
@@ -83,7 +83,7 @@ model = dict(
         match_init=True,
         channels_last=True,
     ),
-    cls_head=dict(num_classes=num_classes, in_channels=64, label_smooth_eps=0.1),
+    cls_head=dict(num_classes=num_classes, in_channels=64{smooth}),
 )
 """
 VIEWS = 4  # of a clip that one view does not cover, in tests
@@ -98,6 +98,7 @@ def config_text(
     settings: Settings,
     network: str,
     held_out: tuple[str, str],
+    several: bool = False,
 ) -> str:
     """The text of the config.
 
@@ -110,6 +111,7 @@ def config_text(
         settings: What :func:`.choose` gave.
         network: ``'small'`` or ``'tiny'``.
         held_out: Lists to validate and to test on.
+        several: Whether clips have several labels. Default: False.
     """
     sample = "type='UniformSample', clip_len=clip_len"
     if settings.span:
@@ -131,7 +133,8 @@ def config_text(
         flip=flip,
         val=held_out[0],
         test=held_out[1],
-        model=model,
+        model=model.format(smooth='' if several else ', label_smooth_eps=0.1'),
+        several='_multi_label' if several else '',
         every=max(1, settings.max_epochs // 10),
         warmup=max(1, settings.max_epochs // 10),
     )

@@ -12,6 +12,7 @@ from .clips import SPLITS, OwnClip
 from .describe import Description
 from .split import groups_in, take_aside
 
+SEPARATOR = '|'  # between the classes of a clip with several, in the report
 MOST_NAMED = 5  # clips of a kind that the summary names; the report has all
 
 
@@ -36,7 +37,8 @@ class Sorted:
     @property
     def classes(self) -> list[str]:
         """Class names of all lists in the order of their labels, that of numbers where all are."""
-        names = {clip.label for clip in self.clips if clip.path not in self.left_out}
+        taken = [clip for clip in self.clips if clip.path not in self.left_out]
+        names = {label for clip in taken for label in clip.labels}
         numbers = all(name.isascii() and name.isdecimal() for name in names)
         return sorted(names, key=(lambda name: (int(name), name)) if numbers else str)
 
@@ -72,7 +74,7 @@ def sort_clips(
             left_out[clip.path] = problem
         elif not clip.path.isprintable() or clip.path != clip.path.strip():
             left_out[clip.path] = 'its name cannot stand in a list'
-        elif not clip.label.isprintable():
+        elif not all(map(str.isprintable, clip.labels)):
             left_out[clip.path] = "its class's name cannot stand in a list"
         elif given and not clip.split:
             left_out[clip.path] = 'in no split'
@@ -92,7 +94,7 @@ def sort_clips(
         for clip in result.of(split):
             if clip.group in later:
                 left_out[clip.path] = f'group {clip.group!r} is in a held-out list, too'
-    if len({clip.label for clip in result.of('train')}) < 2:
+    if len({label for clip in result.of('train') for label in clip.labels}) < 2:
         raise ValueError(
             f'{root}: clips of 2 classes or more are needed to train on; of {len(clips)} that were '
             f'found {len(result.of("train"))} are left: {_causes(left_out.values())}'
@@ -114,7 +116,7 @@ def _leave_out_copies(root: Path, result: Sorted, rank: Mapping[str, int]) -> No
             clips = [clip for clip in rest if clip not in copies]
             for clip in copies:
                 result.left_out[clip.path] = f'the same content as {first.path}'
-            labels = {clip.label for clip in [first, *copies]}
+            labels = {SEPARATOR.join(sorted(clip.labels)) for clip in [first, *copies]}
             if len(labels) > 1:
                 for clip in [first, *copies]:
                     result.left_out[clip.path] = (
@@ -139,8 +141,8 @@ def write_lists(out: Path, result: Sorted) -> None:
     for split in SPLITS:
         clips = result.of(split)
         if clips:
-            lines = [f'{clip.path} {classes.index(clip.label)}\n' for clip in clips]
-            write_text(out / f'{split}.txt', ''.join(lines))
+            lines = [[clip.path, *map(classes.index, clip.labels)] for clip in clips]
+            write_text(out / f'{split}.txt', ''.join(' '.join(map(str, x)) + '\n' for x in lines))
         else:
             (out / f'{split}.txt').unlink(missing_ok=True)
     write_text(out / 'label_map.txt', ''.join(f'{name}\n' for name in classes))
@@ -155,7 +157,8 @@ def _rows(result: Sorted) -> Iterator[tuple[str, ...]]:
         d, why = result.found[clip.path], result.left_out.get(clip.path, '')
         numbers = (d.frames, f'{d.seconds:.2f}', f'{d.fps:g}', d.width, d.height)
         known = map(str, numbers if d.frames else [''] * 5)
-        named = '' if why else clip.split, clip.path, clip.label, clip.group or ''
+        labels = SEPARATOR.join(clip.labels)
+        named = '' if why else clip.split, clip.path, labels, clip.group or ''
         yield *named, *known, d.codec, d.remark, why
 
 
@@ -179,15 +182,15 @@ def summary(result: Sorted, others: Sequence[str]) -> Iterator[str]:
         yield f'{len(paths)} left out, {kind}: {_some(paths)}'
     if odd := [path for path, found in result.found.items() if found.remark]:
         yield f'{len(odd)} with odd time stamps, which the report describes: {_some(odd)}'
-    splits = {split: Counter(clip.label for clip in result.of(split)) for split in SPLITS}
-    splits = {split: counts for split, counts in splits.items() if counts}
-    yield 'in lists: ' + ', '.join(f'{s} {counts.total()}' for s, counts in splits.items())
+    lists = {split: clips for split in SPLITS if (clips := result.of(split))}
+    yield 'in lists: ' + ', '.join(f'{split} {len(clips)}' for split, clips in lists.items())
+    splits = {s: Counter(x for clip in clips for x in clip.labels) for s, clips in lists.items()}
     names = result.classes
     yield from _class_table(names, splits)
     for split, counts in splits.items():
         if missing := [name for name in names if name not in counts]:
             yield f'{split}: no clip of {len(missing)} classes: {_some(missing)}'
-    if lost := sorted({clip.label for clip in result.clips} - set(names)):
+    if lost := sorted({x for clip in result.clips for x in clip.labels} - set(names)):
         yield f'no clip left of {len(lost)} classes, which are none now: {_some(lost)}'
 
 

@@ -27,6 +27,7 @@ def prepare_own(
     shares: Mapping[str, float] | None = None,
     seed: int = 0,
     network: str = 'small',
+    several: bool = False,
     workers: int = 1,
 ) -> Iterator[str]:
     """Check clips, split them, and write lists, ``label_map.txt``, ``report.tsv`` and a config.
@@ -47,6 +48,8 @@ def prepare_own(
             Default: 0.2 and 0.
         seed: The split's.
         network: ``'small'``, fine-tuned, or ``'tiny'``, from scratch. Default: ``'small'``.
+        several: Whether the clips of a table have several classes: in a cell, see
+            :func:`.read_table`, or in several rows. Default: False.
         workers: Processes that decode. Default: 1.
 
     Yields:
@@ -57,15 +60,15 @@ def prepare_own(
         ValueError: An argument or the source is not as above; the message says what is expected.
     """
     shares = {'val': 0.2, 'test': 0.0, **(shares or {})}
-    _check(source, root, columns or {}, split_lists or {}, shares)
+    _check(source, root, columns or {}, split_lists or {}, shares, several)
     others: list[str] = []
     if source.suffix.lower() in TABLES:
         root = root or source.parent
-        clips = [_below(clip, root, source) for clip in read_table(source, columns)]
+        clips = [_below(clip, root, source) for clip in read_table(source, columns, several)]
     else:
         root = source
         clips, others = find_clips(source)
-    clips, contradicted = _once(clips)
+    clips, contradicted = (_merged(clips), {}) if several else _once(clips)
     if group_pattern:
         clips = with_groups(clips, group_pattern)
     if split_lists:
@@ -75,7 +78,9 @@ def prepare_own(
             yield f'{count - len(clips)} clips are in none of the split lists'
     found = describe_clips(root, [c.path for c in clips], out / '.verified.jsonl', workers)
     for path, labels in contradicted.items():
-        found[path] = found[path]._replace(problem=f'listed in several classes: {labels}')
+        found[path] = found[path]._replace(
+            problem=f'listed in several classes, which --multi-label is for: {labels}'
+        )
     result = sort_clips(root, clips, found, shares, seed)
     write_lists(out, result)
     yield from summary(result, others)
@@ -95,6 +100,7 @@ def prepare_own(
         chosen,
         network,
         held_out,
+        several,
     )
     path = out / f'{out.resolve().name}.py'
     if path.exists() and path.read_bytes() != text.encode():
@@ -111,14 +117,17 @@ def _check(
     columns: Mapping[str, str],
     split_lists: Mapping[str, Path],
     shares: Mapping[str, float],
+    several: bool,
 ) -> None:
     is_table = source.suffix.lower() in TABLES
     if not source.exists():
         raise FileNotFoundError(f'{source}: no such folder or table')
     if not is_table and source.is_file():
         raise ValueError(f'{source}: expected a folder, or a table named {" or ".join(TABLES)}')
-    if not is_table and (root or columns):
-        raise ValueError(f'{source}: --root and --columns are for tables, and this is a folder')
+    if not is_table and (root or columns or several):
+        raise ValueError(
+            f'{source}: --root, --columns and --multi-label are for tables, and this is a folder'
+        )
     for what, given, known in (
         ('--columns', columns, COLUMNS),
         ('--split-lists', split_lists, SPLITS),
@@ -143,6 +152,16 @@ def _below(clip: OwnClip, root: Path, table: Path) -> OwnClip:
     if path.split(os.sep)[0] == os.pardir:
         raise ValueError(f'{table}: {clip.path!r} is not in {root}; give --root')
     return clip._replace(path=Path(path).as_posix())
+
+
+def _merged(clips: list[OwnClip]) -> list[OwnClip]:
+    """The clips with distinct paths, each with the classes of all its rows."""
+    first: dict[str, OwnClip] = {}
+    for clip in clips:
+        known = first.setdefault(clip.path, clip)
+        new = [label for label in clip.labels if label not in known.labels]
+        first[clip.path] = known._replace(more=(*known.more, *new))
+    return list(first.values())
 
 
 def _once(clips: list[OwnClip]) -> tuple[list[OwnClip], dict[str, str]]:

@@ -18,7 +18,7 @@ def take_aside(clips: Sequence[OwnClip], share: float, seed: int) -> set[str]:
         share: In [0, 1).
         seed: The same clips and seed give the same split, whatever the order of the clips.
     """
-    counts = Counter(clip.label for clip in clips)
+    counts = Counter(label for clip in clips for label in clip.labels)
     wanted = {
         label: max(1, round(share * count)) if count > 1 and share else 0
         for label, count in counts.items()
@@ -31,7 +31,7 @@ def take_aside(clips: Sequence[OwnClip], share: float, seed: int) -> set[str]:
     random.Random(seed).shuffle(order)
     taken, have = set(), Counter()
     for group in order:
-        adds = Counter(clip.label for clip in group)
+        adds = Counter(label for clip in group for label in clip.labels)
         closer = sum(
             abs(wanted[x] - have[x]) - abs(wanted[x] - have[x] - n) for x, n in adds.items()
         )
