@@ -84,7 +84,7 @@ def maps_of(cfg: Config, checkpoint: str | None, args: argparse.Namespace) -> No
         cfg, checkpoint, args.out, augment=augment, device=args.device, **options
     )
     if failed := sum(len(report.failed) for report in reports):
-        raise ValueError(f'{failed} clips have no maps; {args.out}/*/failed.json says why')
+        raise ValueError(f'clips without maps: {failed}; {args.out}/*/failed.json says why')
 
 
 def features_of(cfg: Config, checkpoint: str | None, args: argparse.Namespace) -> None:
@@ -102,9 +102,9 @@ def features_of(cfg: Config, checkpoint: str | None, args: argparse.Namespace) -
         else:
             print(f'{report.file}: {report.windows} windows', flush=True)
     if kept:
-        print(f'{kept} files were there already')
+        print(f'kept, since they are there: {kept}')
     if failed:
-        raise ValueError(f'{failed} videos have no features, see above')
+        raise ValueError(f'videos without features: {failed}; see above')
 
 
 if __name__ == '__main__':

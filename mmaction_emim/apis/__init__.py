@@ -6,7 +6,9 @@ from .export import export, exportable, load_exported
 from .export_metadata import describe_export, exported_metadata
 from .feature_extraction import FeatureReport, extract_features
 from .inferencer import MotionInferencer
-from .map_extraction import MapReport, extract_maps
+from .join_checkpoints import join_checkpoints
+from .map_extraction import extract_maps
+from .map_split import MapReport
 from .prediction import Prediction
 from .recognizer import init_recognizer
 from .stream import MotionStream, StreamWindow
@@ -28,6 +30,7 @@ __all__ = [
     'extract_features',
     'extract_maps',
     'init_recognizer',
+    'join_checkpoints',
     'load_exported',
     'without_motion',
 ]

@@ -14,7 +14,7 @@ from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmengine.registry import init_default_scope
 
-from mmaction_emim.apis import extract_maps
+from mmaction_emim.apis import extract_maps, join_checkpoints
 from mmaction_emim.apis.extraction import weights_hash
 from mmaction_emim.datasets.feature_maps import FeatureMaps
 
@@ -101,13 +101,13 @@ def on_maps(cfg: Config, out: Path) -> Config:
     return cached
 
 
-def losses(call, cfg: Config, weights: Path, folder: Path) -> list[float]:
-    folder.mkdir()
+def train(call, cfg: Config, weights: Path, folder: Path) -> list[float]:
+    """What a training logs; its last checkpoint is ``epoch_2.pth``."""
     cfg = copy.deepcopy(cfg)
     cfg.load_from = str(weights)
     cfg.train_cfg = dict(by_epoch=True, max_epochs=2, val_interval=2)
     cfg.default_hooks.logger.interval = 1
-    cfg.default_hooks.checkpoint.interval = 9
+    cfg.default_hooks.checkpoint.interval = 2
     cfg.dump(folder / 'config.py')
     options = [str(folder / 'config.py'), '--work-dir', str(folder), '--seed', '5']
     done = call('tools/train.py', *options)
@@ -118,17 +118,69 @@ def losses(call, cfg: Config, weights: Path, folder: Path) -> list[float]:
 
 
 @pytest.fixture(scope='module')
-def uncached_losses(call, cfg, weights, tmp_path_factory) -> list[float]:
+def uncached(call, cfg, weights, tmp_path_factory) -> list[float]:
+    """What training logs with the backbone frozen and nothing augmented."""
     cfg = copy.deepcopy(cfg)
     cfg.train_dataloader.dataset.pipeline = cfg.val_dataloader.dataset.pipeline
     cfg.optim_wrapper.paramwise_cfg = dict(custom_keys={'backbone.': dict(lr_mult=0)})
-    return losses(call, cfg, weights, tmp_path_factory.mktemp('uncached') / 'run')
+    return train(call, cfg, weights, tmp_path_factory.mktemp('uncached'))
 
 
-def test_cached_training_is_uncached_training(call, cfg, weights, out, tmp_path, uncached_losses):
-    cached = losses(call, on_maps(cfg, out), weights, tmp_path / 'run')
+def test_cached_training_is_uncached_training(call, cfg, weights, out, tmp_path, uncached):
+    cached = train(call, on_maps(cfg, out), weights, tmp_path)
     assert len(cached) == 2 * 2 * 2 + 1 and len(set(cached)) > 6
-    assert cached == pytest.approx(uncached_losses, rel=1e-5)
+    assert cached == pytest.approx(uncached, rel=1e-5)
+    checkpoint = join_checkpoints(cfg, weights, tmp_path / 'epoch_2.pth')
+    whole, reads = network(cfg), network(on_maps(cfg, out))
+    whole.load_state_dict(checkpoint['state_dict'])
+    reads.load_state_dict({k: x for k, x in whole.state_dict().items() if 'backbone' not in k})
+    assert not torch.equal(
+        whole.cls_head.fc_cls.weight, network(cfg, weights).cls_head.fc_cls.weight
+    )
+    clips, maps = DATASETS.build(cfg.val_dataloader.dataset), maps_dataset(out, test_mode=True)
+    expected = reads.test_step(pseudo_collate([maps[1]]))[0].pred_score
+    found = whole.test_step(pseudo_collate([clips[1]]))[0].pred_score
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_cached_training_in_float16(call, cfg, weights, tmp_path, uncached):
+    extract(cfg, weights, tmp_path / 'maps', augment=False)
+    cached = train(call, on_maps(cfg, tmp_path / 'maps'), weights, tmp_path)
+    assert cached == pytest.approx(uncached, rel=2e-3)
+
+
+def test_refuses_to_join_other_heads(cfg, weights, tmp_path):
+    state = torch.load(weights, weights_only=True)['state_dict']
+    del state['neck.norm.weight']
+    torch.save(dict(state_dict=state), tmp_path / 'other.pth')
+    with pytest.raises(ValueError, match=r'other.pth: neck.norm.weight is none, .* \(64,\); its'):
+        join_checkpoints(cfg, weights, tmp_path / 'other.pth')
+
+
+class Patches(torch.nn.Module):
+    """An image encoder of one layer."""
+
+    def __init__(self):
+        super().__init__()
+        self.embed = torch.nn.Conv2d(3, 8, 8, 8)
+
+    def forward(self, x):
+        return self.embed(x)
+
+
+def test_an_encoder_with_weights_of_its_own(cfg, tmp_path):
+    cfg, patches = copy.deepcopy(cfg), Patches()
+    torch.save(patches.state_dict(), tmp_path / 'patches.pth')
+    cfg.model.backbone = dict(
+        type='FrameEncoder', encoder=Patches, pretrained=str(tmp_path / 'patches.pth')
+    )
+    extract(cfg, None, tmp_path, splits=['val'], dtype='float32')
+    clips, preprocess = DATASETS.build(cfg.val_dataloader.dataset), network(cfg).data_preprocessor
+    clip = preprocess(pseudo_collate([clips[0]]))['inputs'][0, 0]  # (3, T, H, W)
+    expected = patches(clip.transpose(0, 1)).detach()
+    found = FeatureMaps(tmp_path / 'val').read(clips.get_data_info(0)['video_id'])[0]
+    torch.testing.assert_close(torch.from_numpy(found), expected, rtol=1e-4, atol=1e-4)
 
 
 def test_maps_are_the_backbones(cfg, weights, out):

@@ -40,7 +40,7 @@ def test_maps(run, call, network, tmp_path):
     arguments = [TOOL, *network, '--maps', '--out', str(tmp_path / 'maps'), '--pool', '1', '2']
     done = run(*arguments, '--splits', 'train', '--views', '2')
     assert done.returncode == 1
-    assert done.stderr.splitlines()[-1].startswith('error: 1 clips have no maps; ')
+    assert done.stderr.splitlines()[-1].startswith('error: clips without maps: 1; ')
     assert done.stdout.splitlines() == [
         'train: 4 of 4 clips x 2 views of 8 x 64 x 1 x 2 (T x C x H x W): 16.4 kB',
         'train: 4 clips, 3 new, 0 kept, 1 cannot be read (failed.json)',
@@ -67,9 +67,9 @@ def test_windows(call, network, motion_shapes, tmp_path):
     assert done.returncode == 1
     assert done.stdout.splitlines()[-2:] == [
         f'{videos / "b.mp4"}: {videos / "b.mp4"}: the file is empty',
-        '1 files were there already',
+        'kept, since they are there: 1',
     ]
-    assert done.stderr.splitlines()[-1] == 'error: 1 videos have no features, see above'
+    assert done.stderr.splitlines()[-1] == 'error: videos without features: 1; see above'
 
 
 @pytest.mark.parametrize(
