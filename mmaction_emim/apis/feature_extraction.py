@@ -100,7 +100,7 @@ def extract_features(
             spreads its frames over the whole clip.
         stride: Frames. Default None: a quarter of ``span``.
         stage: ``'neck'`` (default): behind the neck, if there is one; ``'backbone'``: before it.
-        file_format: ``'npz'`` (default): the arrays of :class:`Features` by their names; ``'npy'``
+        file_format: ``'npz'`` (default): the arrays of :class:`.Features` by their names; ``'npy'``
             and ``'csv'``: the features alone, with the rest in a JSON file beside them.
         batch_size: Windows a forward pass. Default 4.
         device: Default None: an accelerator where there is one.

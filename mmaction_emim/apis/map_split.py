@@ -3,7 +3,7 @@
 import json
 import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -37,9 +37,9 @@ class MapReport:
 
     split: str
     clips: int
-    written: int = 0
-    kept: int = 0
-    failed: dict[str, str] = field(default_factory=dict)
+    written: int
+    kept: int
+    failed: dict[str, str]
 
     def __str__(self) -> str:
         failed = f', {len(self.failed)} cannot be read ({FAILED})' if self.failed else ''
@@ -122,7 +122,8 @@ class MapSplit:
                     self.clips[name] = which, idx
         found = found_files(self.folder)
         self.pending = [name for name in self.clips if map_file(name) not in found]
-        self.report = MapReport(split, len(self.clips), kept=len(self.clips) - len(self.pending))
+        kept = len(self.clips) - len(self.pending)
+        self.report = MapReport(split, len(self.clips), 0, kept, {})
         self.shape: MapShape | None = None
 
     def draw(self, name: str, draws: int) -> list[Tensor]:
