@@ -65,7 +65,7 @@ def extract_maps(
         dtype: ``'float16'`` (default) or ``'float32'``.
         level: Which of several maps that a backbone returns, from 0. Default None: it returns one.
         seed: What the draws start from. Default 0.
-        batch_size: Clips a forward pass. Default 8.
+        batch_size: Draws of clips a forward pass. Default 8.
         workers: Processes that decode; None: as many as the config's loaders have.
         device: Default None: an accelerator where there is one.
         say: Gets a sentence at a time: the size before the first clip, then what became of each
@@ -133,29 +133,28 @@ def _chosen_splits(cfg: Config, splits: Sequence[str] | None) -> list[str]:
 @torch.no_grad()
 def _maps(
     model: nn.Module,
-    clips: list[list[Tensor]],
+    clips: list[Tensor],
     crops: int,
     pool: Sequence[int] | None,
     level: int | None,
     dtype: str,
     cfg: Config,
 ) -> list[np.ndarray]:
-    """Clips, each a list of draws as the pipeline packs them -> maps (draws, crops, T, C, H, W)."""
+    """Clips as a pipeline packs them -> maps (crops, T, C, H, W) of each."""
     fp16 = bool((cfg.get('test_cfg') or {}).get('fp16'))
-    inputs = dict(inputs=[x for drawn in clips for x in drawn], data_samples=None)
-    inputs = model.data_preprocessor(inputs, False)['inputs']
+    inputs = model.data_preprocessor(dict(inputs=clips, data_samples=None), False)['inputs']
     with autocast() if fp16 else nullcontext():
         x, _ = model.extract_feat(inputs, stage='backbone')
     x = _one_level(x, level).float()
     if x.dim() == 4:  # (N*T, C, H, W)
-        x = x.unflatten(0, (len(inputs) * crops, -1))
+        x = x.unflatten(0, (len(clips) * crops, -1))
     else:
         x = x.transpose(1, 2)
     if pool is not None:
         if pool[0] > x.shape[-2] or pool[1] > x.shape[-1]:
             raise ValueError(f'pool: the maps are {tuple(x.shape[-2:])} (H, W), got {tuple(pool)}')
         x = adaptive_avg_pool2d(x.flatten(0, 1), tuple(pool)).unflatten(0, x.shape[:2])
-    x = x.unflatten(0, (len(clips), len(clips[0]), crops))
+    x = x.unflatten(0, (len(clips), crops))
     largest = x.abs().max().item()
     if not largest <= torch.finfo(getattr(torch, dtype)).max:
         raise ValueError(f'the backbone gave {largest:g}, which does not fit {dtype}')
@@ -179,11 +178,10 @@ def _one_level(x: Any, level: int | None) -> Tensor:
 
 def _check_room(plans: list[MapSplit], out: Path, say: Callable[[str], None]) -> None:
     for plan in plans:
-        if plan.shape:
-            say(
-                f'{plan.split}: {len(plan.pending)} of {len(plan.clips)} clips x {plan.shape} '
-                f'(T x C x H x W): {_size(plan.bytes())}'
-            )
+        say(
+            f'{plan.split}: {len(plan.pending)} of {len(plan.clips)} clips x {plan.shape} '
+            f'(T x C x H x W): {_size(plan.bytes())}'
+        )
     needed, place = sum(plan.bytes() for plan in plans), out.absolute()
     while not place.exists():
         place = place.parent

@@ -14,13 +14,22 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from mmaction_emim.datasets.draws import CLIP, seed_streams
-from mmaction_emim.datasets.feature_maps import ABOUT, FAILED, MapShape, found_files, map_file
+from mmaction_emim.datasets.feature_maps import (
+    ABOUT,
+    FAILED,
+    FeatureMaps,
+    MapShape,
+    found_files,
+    map_file,
+)
 from mmaction_emim.evaluation.protocol import is_2d, pipeline_views
 from mmaction_emim.utils.command_line import explain
 from mmaction_emim.utils.config_checks import datasets, label_map
 from mmaction_emim.utils.files import write_array, write_text
 
 from .extraction import check_settings, plain
+
+LOOKED_AT = 8  # clips, until one can be read
 
 
 @dataclass(eq=False)
@@ -61,7 +70,7 @@ class MapSplit:
     Attributes:
         clips: (data set, index) of each clip by its name.
         pending: Names of the clips without maps.
-        shape: What a clip's file will hold; None before :meth:`look`, or where no clip can be read.
+        shape: What a clip's file will hold; None before :meth:`look`.
         report: What became of it until now.
 
     Raises:
@@ -112,7 +121,7 @@ class MapSplit:
         for path in sorted(out.glob(f'*/{ABOUT}')):
             own = path.parent == self.folder
             check_settings(path, self.settings if own else plain(common))
-        self.names, self.lines, self.clips = [], [], {}
+        self.lines, self.clips = [], {}
         for which, dataset in enumerate(self.sets):
             for idx in range(len(dataset)):
                 info = dataset.get_data_info(idx)
@@ -141,49 +150,69 @@ class MapSplit:
         return drawn
 
     def look(self, mapper: Callable) -> None:
-        """Learn the shape of the maps from the first clip that can be read."""
-        if (self.folder / ABOUT).is_file() and not self.pending:
+        """Learn the shape of the maps from the first clip that can be read.
+
+        Raises:
+            ValueError: None of the first ones can.
+        """
+        if (self.folder / ABOUT).is_file():
+            self.shape = FeatureMaps(self.folder).shape
             return
-        for name in self.pending or self.clips:
+        error = None
+        for name in list(self.clips)[:LOOKED_AT]:
             try:
                 drawn = self.draw(name, 1)
-            except Exception:  # of any class, as transforms are anybody's; reported in run()
+            except Exception as cause:  # of any class, as transforms are anybody's
+                error = cause
                 continue
-            maps = mapper([drawn], crops=self.crops)[0]
-            self.shape = MapShape(*maps.shape)._replace(draws=self.draws)
-            self.itemsize = maps.itemsize
-            check_settings(self.folder / ABOUT, dict(shape=list(self.shape)))
+            (maps,) = mapper(drawn, crops=self.crops)
+            self.shape = MapShape(self.draws, *maps.shape)
             return
+        raise ValueError(
+            f'{self.split}_dataloader: none of the first {LOOKED_AT} clips can be read; {name}: '
+            f'{explain(error)}'
+        ) from error
 
     def bytes(self) -> int:
-        """Of the files that are to be written."""
-        return len(self.pending) * int(np.prod(self.shape)) * self.itemsize if self.shape else 0
+        """Bytes of the files that are to be written."""
+        size = np.dtype(self.settings['dtype']).itemsize
+        return len(self.pending) * int(np.prod(self.shape)) * size
 
     def run(
         self, mapper: Callable, batch_size: int, workers: int | None, advance: Callable
     ) -> None:
-        """Write what is not there yet."""
-        if self.shape:
-            write_text(self.folder / ABOUT, _json({**self.settings, 'shape': list(self.shape)}))
-        workers = min(self.default_workers if workers is None else workers, len(self.pending))
-        clips = DataLoader(
-            _Clips(self), batch_size, num_workers=workers, collate_fn=list, shuffle=False
-        )
-        for batch in clips if self.pending else ():
-            for group in _of_one_size(batch):
-                self._write(group, mapper)
-            self._failures(batch)
-            advance(len(batch))
-        if self.report.failed or (self.folder / FAILED).exists():
-            write_text(self.folder / FAILED, _json(self.report.failed))
+        """Write what is not there yet.
+
+        Args:
+            mapper: From draws to their maps.
+            batch_size: Draws that it gets together.
+            workers: Processes that decode; None: the config's.
+            advance: Gets the number of clips that were done.
+        """
+        write_text(self.folder / ABOUT, _json({**self.settings, 'shape': list(self.shape)}))
         write_text(self.out / f'{self.split}.txt', ''.join(self.lines))
         if self.label_map:
             write_text(self.out / 'label_map.txt', self.label_map.read_text(encoding='utf-8-sig'))
+        workers = min(self.default_workers if workers is None else workers, len(self.pending))
+        clips = max(1, batch_size // self.draws)
+        loader = DataLoader(_Clips(self), clips, num_workers=workers, collate_fn=list)
+        for batch in loader if self.pending else ():
+            for group in _of_one_size(batch):
+                self._write(group, mapper, batch_size)
+            self.report.failed.update((name, x) for name, x in batch if isinstance(x, str))
+            advance(len(batch))
+        if self.report.failed or (self.folder / FAILED).exists():
+            write_text(self.folder / FAILED, _json(self.report.failed))
 
-    def _write(self, group: list[tuple[str, list[Tensor]]], mapper: Callable) -> None:
-        for (name, _), maps in zip(
-            group, mapper([x for _, x in group], crops=self.crops), strict=True
-        ):
+    def _write(
+        self, group: list[tuple[str, list[Tensor]]], mapper: Callable, batch_size: int
+    ) -> None:
+        drawn = [x for _, draws in group for x in draws]
+        found = []
+        for i in range(0, len(drawn), batch_size):
+            found += mapper(drawn[i : i + batch_size], crops=self.crops)
+        for i, (name, _) in enumerate(group):
+            maps = np.stack(found[i * self.draws : (i + 1) * self.draws])
             if maps.shape != self.shape:
                 raise ValueError(
                     f'{name}: its maps are {MapShape(*maps.shape)}, others {self.shape}; give the '
@@ -191,9 +220,6 @@ class MapSplit:
                 )
             write_array(self.folder / map_file(name), maps)
             self.report.written += 1
-
-    def _failures(self, batch: list[tuple[str, list[Tensor] | str]]) -> None:
-        self.report.failed |= {name: x for name, x in batch if isinstance(x, str)}
 
 
 class _Clips(Dataset):

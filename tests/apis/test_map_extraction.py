@@ -356,6 +356,15 @@ def test_values_that_float16_has_no_room_for(cfg, weights, tmp_path):
     assert not os.path.exists(tmp_path / 'maps')
 
 
+def test_no_clip_that_can_be_read_is_an_error_at_once(cfg, weights, tmp_path):
+    (tmp_path / 'list.txt').write_text('gone.mp4 0\nlost.mp4 1')
+    cfg = copy.deepcopy(cfg)
+    cfg.val_dataloader.dataset.ann_file = str(tmp_path / 'list.txt')
+    with pytest.raises(ValueError, match='none of the first 8 clips can be read; lost.mp4: .*lost'):
+        extract(cfg, weights, tmp_path / 'maps', splits=['val'])
+    assert not (tmp_path / 'maps').exists()
+
+
 def test_several_labels_stay(cfg, weights, tmp_path):
     rows = Path(cfg.val_dataloader.dataset.ann_file).read_text().splitlines()
     (tmp_path / 'list.txt').write_text(f'{rows[0].split()[0]} 1 5 7')
