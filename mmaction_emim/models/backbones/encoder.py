@@ -225,7 +225,7 @@ class FrameEncoder(Encoder):
             which no file is needed; a dict of a registered model; a module, or what makes one.
             It answers tokens (B, prefix + H*W, C), as ``forward_features`` of timm's and
             ``last_hidden_state`` of transformers' models, or maps (B, C, H, W).
-        pretrained: Where the weights are, which :meth:`init_weights` loads, as training does.
+        pretrained: Where the weights are, which ``init_weights()`` loads, as training does.
             Checkpoints of a training hold them, and load without it. A folder or a hub's name for
             transformers, a file (``.safetensors``, ``.pth``) for others; True: those of the
             encoder's name; False: none. Default None: True where ``encoder`` is a name or a
@@ -262,7 +262,7 @@ class FrameEncoder(Encoder):
 
     @property
     def is_framewise(self) -> bool:
-        """Whether no frame's features depend on another frame: no motion module is inside."""
+        """Whether no frame's features depend on another frame, as without motion modules inside."""
         return not self._motion
 
     def forward(self, x: Tensor) -> Tensor:
@@ -282,8 +282,8 @@ class VideoEncoder(Encoder):
     """Any video network, which sees a clip at once; its tubes of frames make T' frames, T/2 mostly.
 
     Args:
-        encoder: As :class:`.FrameEncoder`'s; it answers tokens (B, prefix + T'*H*W, C) or maps
-            (B, C, T', H, W).
+        encoder: As :class:`.FrameEncoder`'s; it answers tokens ``(B, prefix + T'*H*W, C)`` or maps
+            ``(B, C, T', H, W)``.
         order: How the tokens follow each other: ``'clip'`` or ``'patch'``, see
             :class:`.TokenGrid`. Default None: ``'patch'`` for TimeSformer, ``'clip'`` for others.
         frames_first: Whether the network takes (N, T, 3, H, W), not (N, 3, T, H, W). Default None:

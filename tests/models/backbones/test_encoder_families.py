@@ -69,7 +69,16 @@ def test_a_folder_and_its_weights(cfg, tmp_path):
     source, x = FrameEncoder(cfg), torch.randn(1, 3, 2, 16, 16)
     if 'timm' in cfg['type']:
         options = dict(img_size=16, patch_size=8, depth=2, embed_dim=48)
-        library.models.save_for_hf(source.network, tmp_path / 'network', model_args=options)
+        for safe in (False, True):
+            library.models.save_for_hf(
+                source.network,
+                tmp_path / ('network' if safe else 'pickled'),
+                model_args=options,
+                safe_serialization=safe,
+            )
+        pickled = FrameEncoder(str(tmp_path / 'pickled'))
+        pickled.init_weights()
+        torch.testing.assert_close(pickled(x), source(x))
     else:
         source.network.save_pretrained(tmp_path / 'network')
     encoder = FrameEncoder(str(tmp_path / 'network'))
