@@ -20,7 +20,7 @@ from mmengine.logging import MMLogger
 
 from .config_checks import read_keys
 from .config_variables import complete_overrides
-from .dead_worker import clip_of_dead_worker
+from .dead_worker import explain_dead_worker
 from .files import read_text
 
 # What gloo and nccl say to the processes that are left, or wait.
@@ -116,9 +116,7 @@ def explain(error: BaseException) -> str:
     if missing:
         names = [name for registry in _registries() for name in registry.module_dict]
         sentence = f'{missing[1]!r} is not a registered {missing[3]}{_closest(missing[1], names)}'
-    if clip := clip_of_dead_worker(error):
-        sentence = f'{sentence.rstrip(". ")}; it was at the clip {clip}'
-    return _with_its_file(sentence, error)
+    return _with_its_file(explain_dead_worker(error, sentence), error)
 
 
 def _with_its_file(sentence: str, error: BaseException) -> str:

@@ -4,6 +4,7 @@ import logging
 import os
 import re
 import shutil
+import time
 
 import av
 import numpy as np
@@ -183,6 +184,33 @@ def test_a_worker_that_dies_ends_the_epoch_and_its_clip_is_named(data, wrapped):
     )
     assert dataset.clip_of_process(os.getpid()) is None
     assert videos(data[0], lazy_init=True).clip_of_process(os.getpid()) is None
+
+
+class ClosedAndKilled(Killed):
+    """The worker's connections are closed some time before it has ended, as the kernel does it."""
+
+    def __call__(self, results):
+        if self.name in results['filename']:
+            time.sleep(0.2)  # the batch before is on its way
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # its threads complain
+            os.closerange(3, 1000)
+            time.sleep(0.5)
+        return super().__call__(results)
+
+
+def test_a_worker_that_dies_with_batches_on_their_way(data):
+    dataset = videos(data[0], pipeline=[PIPELINE[0], ClosedAndKilled('003.'), *PIPELINE[1:]])
+    batches = iter(DataLoader(dataset, 3, num_workers=1, collate_fn=pseudo_collate))
+    while dataset._at[0, 1] != 3:
+        time.sleep(0.01)
+    time.sleep(0.4)
+    with pytest.raises((ConnectionError, EOFError)) as caught:
+        next(batches)
+    sentence = explain(caught.value)
+    batches._shutdown_workers()  # else torch tells the rest of this process of the dead one
+    path = re.escape(dataset.path(3))
+    said = rf'DataLoader worker \(pid \d+\) exited unexpectedly; it was at the clip {path}'
+    assert re.fullmatch(said, sentence)
 
 
 def test_repeats_are_augmented_apart_and_decoded_once(data):
