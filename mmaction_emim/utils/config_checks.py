@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
+from mmengine.device import get_device
 from mmengine.runner import Runner
 
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
@@ -39,7 +40,7 @@ def check_config(cfg: Config, loaders: tuple[str, ...] = LOADERS) -> None:
         ValueError: The first mistake: the key, the value, and what it should be.
     """
     slips = misspelled(cfg) if 'train_dataloader' in loaders else ()
-    mistakes = (_loader_mistakes, _class_counts, _several_labels)
+    mistakes = (_synchronized_batch_norm, _loader_mistakes, _class_counts, _several_labels)
     for mistake in (*slips, *(one for found in mistakes for one in found(cfg, loaders))):
         raise ValueError(mistake)
 
@@ -91,6 +92,18 @@ def _loader_mistakes(cfg: Config, loaders: tuple[str, ...]) -> Iterator[str]:
                     f'{name}: num_repeats={repeats} needs '
                     f"collate_fn=dict(type='repeat_pseudo_collate'), got {collate}"
                 )
+
+
+def _synchronized_batch_norm(cfg: Config, loaders: tuple[str, ...]) -> Iterator[str]:
+    """torch's refuses CPUs, at the first step; a single process is not asked to synchronize."""
+    for place, holder in (('', cfg), ('strategy.', cfg.get('strategy') or {})):
+        value = holder.get('sync_bn')
+        several = 'train_dataloader' in loaders and cfg.get('launcher', 'none') != 'none'
+        if value and several and get_device() == 'cpu':
+            yield (
+                f'{place}sync_bn={value!r}: synchronized BatchNorm needs GPUs, and this training '
+                'is on CPUs; leave it out, or train the whole batch in one process'
+            )
 
 
 def _class_counts(cfg: Config, loaders: tuple[str, ...]) -> Iterator[str]:

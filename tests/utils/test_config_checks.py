@@ -7,6 +7,7 @@ import pytest
 from mmaction.datasets import repeat_pseudo_collate
 from mmengine.config import Config
 
+from mmaction_emim.utils import config_checks
 from mmaction_emim.utils.config_checks import check_config, misspelled, other_roots
 
 from ..configs import BASES, PATHS, config, path_id
@@ -26,6 +27,11 @@ def clips(**more) -> dict:
         (dict(train_dataloder=clips()), 'train_dataloder is read by nobody; .* train_dataloader'),
         (dict(optim_wraper=dict()), 'did you mean optim_wrapper'),
         (dict(custom_hook=[]), 'did you mean custom_hooks'),
+        (
+            dict(sync_bn='torch', launcher='pytorch'),
+            "sync_bn='torch': synchronized BatchNorm needs GPUs, and this training is on CPUs",
+        ),
+        (dict(strategy=dict(sync_bn='mmcv'), launcher='slurm'), "^strategy.sync_bn='mmcv': "),
         (
             dict(val_dataloader=dict(dataset=dict(), num_workers=0, persistent_workers=True)),
             'val_dataloader: persistent_workers=True needs num_workers of 1 or more, got 0',
@@ -56,7 +62,8 @@ def clips(**more) -> dict:
         ),
     ],
 )
-def test_a_mistake_is_a_sentence(options, what):
+def test_a_mistake_is_a_sentence(monkeypatch, options, what):
+    monkeypatch.setattr(config_checks, 'get_device', lambda: 'cpu')
     with pytest.raises(ValueError, match=what):
         check_config(Config(options))
 
@@ -124,6 +131,12 @@ def test_a_collate_function_by_name_scope_or_itself():
     for collate in ('mmaction.repeat_pseudo_collate', repeat_pseudo_collate):
         loader = {**clips(num_repeats=2), 'collate_fn': dict(type=collate)}
         check_config(Config(dict(train_dataloader=loader)))
+
+
+def test_synchronized_batch_norm_of_one_process_or_on_gpus(monkeypatch):
+    check_config(Config(dict(train_dataloader=clips(), sync_bn='torch', launcher='none')))
+    monkeypatch.setattr(config_checks, 'get_device', lambda: 'cuda')
+    check_config(Config(dict(train_dataloader=clips(), sync_bn='torch', launcher='pytorch')))
 
 
 def test_a_test_takes_keys_that_nobody_reads():
