@@ -79,6 +79,16 @@ def _check_memo(data: bytes) -> None:
             raise pickle.UnpicklingError(f'its memo has an entry {argument}')
 
 
+def load_plain(data: bytes) -> Any:
+    """What a pickle holds, where that is plain values, arrays and tensors.
+
+    Raises:
+        Exception: Of several classes: it holds something else, or is damaged.
+    """
+    _check_memo(data)
+    return _Unpickler(io.BytesIO(data)).load()
+
+
 def load_dump(path: Path) -> list[dict]:
     """The data samples: ``pred_score`` (classes,), ``gt_label`` (1,), ``video_id``, ``failed``.
 
@@ -93,8 +103,7 @@ def load_dump(path: Path) -> list[dict]:
     path = Path(path)
     data = path.read_bytes()
     try:
-        _check_memo(data)
-        results = _Unpickler(io.BytesIO(data)).load()
+        results = load_plain(data)
     except Exception as error:
         why = ' '.join(str(error).split())[:_WHY]  # torch's and pickle's take several lines
         raise ValueError(f'{path}: not a dump of tools/test.py: {why}') from error

@@ -1,9 +1,11 @@
 """A file that holds code is refused by whatever reads it, and the code does not run."""
 
 import pickle
+import re
 
 import pytest
 import torch
+from mmengine.fileio.handlers import file_handlers
 from mmengine.runner import CheckpointLoader
 
 from mmaction_emim.evaluation.dump import load_dump
@@ -11,8 +13,7 @@ from mmaction_emim.models.weights.checkpoint_file import read_checkpoint
 
 from ..engine.conftest import runner  # noqa: F401  a fixture
 from .hostile import FORMS, GADGETS, checkpoint, pickles
-
-CONFIG = 'configs/emim_motionshapes.py'
+from .hostile_tools import CLIP, CONFIG, OTHERS, ROOT, TOOLS
 
 
 @pytest.fixture
@@ -43,56 +44,18 @@ def test_readers_refuse(gadget, form, ran, tmp_path):
     assert not ran.exists()
 
 
-def train(data, path, *more):
-    loaders = [f'{name}_dataloader' for name in ('train', 'val', 'test')]
-    options = [f'{loader}.dataset.data_root={data}' for loader in loaders]
-    options += [f'{loader}.num_workers=0' for loader in loaders]
-    options += [f'{loader}.persistent_workers=False' for loader in loaders]
-    return ['--cfg-options', *options, 'model.backbone.spatial_stride=1', *more]
-
-
-# What each tool is given, by the file that is hostile.
-TOOLS = {
-    'train, load_from': lambda file, data, out: [
-        'tools/train.py', CONFIG, '--work-dir', out, *train(data, file, f'load_from={file}')
-    ],
-    'train, resume': lambda file, data, out: [
-        'tools/train.py', CONFIG, '--work-dir', out, '--resume', file, *train(data, file)
-    ],
-    'train, init_cfg': lambda file, data, out: [
-        'tools/train.py', CONFIG, '--work-dir', out, *train(
-            data, file, 'model.backbone.init_cfg.type=Pretrained',
-            f'model.backbone.init_cfg.checkpoint={file}',
-        )
-    ],
-    'test': lambda file, data, out: [
-        'tools/test.py', CONFIG, file, '--work-dir', out, *train(data, file)
-    ],
-    'convert_emim': lambda file, data, out: ['tools/convert/convert_emim.py', file, out],
-    'convert_emim, reverse': lambda file, data, out: [
-        'tools/convert/convert_emim.py', file, out, '--reverse'
-    ],
-    'convert_uniformer': lambda file, data, out: ['tools/convert/convert_uniformer.py', file, out],
-    'export': lambda file, data, out: [
-        'tools/deployment/export.py', CONFIG, file, f'{out}.pt2'
-    ],
-    'submission, write': lambda file, data, out: [
-        'tools/submission.py', 'write', file, '--out', out, '--label-map',
-        f'{data}/classes.txt', '--test-list', f'{data}/test.txt',
-    ],
-    'submission, check': lambda file, data, out: [
-        'tools/submission.py', 'check', file, '--label-map',
-        f'{data}/classes.txt', '--test-list', f'{data}/test.txt',
-    ],
-    'class_accuracy': lambda file, data, out: [
-        'tools/analysis_tools/class_accuracy.py', file, f'{data}/classes.txt'
-    ],
-    'leaderboard': lambda file, data, out: ['tools/leaderboard.py', file, '--out', out],
-    'leaderboard, published': lambda file, data, out: [
-        'tools/leaderboard.py', file, '--out', out, '--published', file
-    ],
-    'labels': lambda file, data, out: ['tools/data/labels.py', 'flip-map', file],
-}  # fmt: skip
+def test_every_tool_is_tried(tmp_path):
+    """What is a command of its own: a new tool is in one of the two lists, or this fails."""
+    files = [
+        path
+        for folder in ('tools', 'demo', 'projects')
+        for path in ROOT.joinpath(folder).rglob('*.py')
+    ]
+    own = re.compile("__name__ == '__main__'|sys.argv\\[")
+    commands = {str(path.relative_to(ROOT)) for path in files if own.search(path.read_text())}
+    (tmp_path / 'file').touch()
+    tried = {command(str(tmp_path / 'file'), '', '')[0] for command in TOOLS.values()}
+    assert commands == tried | OTHERS.keys() and not tried & OTHERS.keys()
 
 
 @pytest.mark.parametrize('tool', TOOLS)
@@ -108,6 +71,32 @@ def test_tools_refuse(call, motion_shapes, tool, gadget, ran, tmp_path):
     done = call(*command)
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].startswith('error: ')
+    assert not ran.exists()
+
+
+def test_an_exported_network(call, ran, tmp_path):
+    file = tmp_path / 'hostile.onnx'
+    file.write_bytes(pickles(ran)['os.mkdir'])
+    with pytest.raises(Exception, match='hostile.onnx'):
+        call('demo/exported.py', str(file), CLIP)
+    assert not ran.exists()
+
+
+@pytest.mark.parametrize(
+    'tool, form, more',
+    [
+        ('report_accuracy --coefficients 1 --preds', 'pickle', []),
+        (f'eval_metric {CONFIG}', 'pickle', []),
+        ('publish_model', 'zip', ['x.pth']),
+    ],
+)
+def test_tools_of_mmaction2(call, monkeypatch, tool, form, more, ran, tmp_path):
+    for name in ('pkl', 'pickle'):  # which the tool replaces, in this process
+        monkeypatch.setitem(file_handlers, name, file_handlers[name])
+    file = tmp_path / 'hostile.pkl'
+    file.write_bytes(checkpoint(form, pickles(ran)['os.mkdir']))
+    done = call('tools/upstream.py', *tool.split(), str(file), *more)
+    assert done.returncode == 1 and 'plain data' in done.stderr.splitlines()[-1]
     assert not ran.exists()
 
 
