@@ -60,6 +60,12 @@ TOOLS = {
         'tools/convert/convert_emim.py', file, out, '--reverse'
     ],
     'convert_uniformer': lambda file, data, out: ['tools/convert/convert_uniformer.py', file, out],
+    'join_checkpoints': lambda file, data, out: [
+        'tools/convert/join_checkpoints.py', CONFIG, file, WEIGHTS, out
+    ],
+    'join_checkpoints, trained': lambda file, data, out: [
+        'tools/convert/join_checkpoints.py', CONFIG, WEIGHTS, file, out
+    ],
     'export': lambda file, data, out: [
         'tools/deployment/export.py', CONFIG, file, f'{out}.pt2'
     ],

@@ -5,6 +5,7 @@ import os
 import resource
 import shutil
 import subprocess
+from functools import partial
 
 import pytest
 
@@ -70,6 +71,17 @@ def test_a_folder_that_is_read_only(drills, small_disk):
         assert job.wait() == [1]
         last = job.log.read_text().splitlines()[-1]
         assert last.startswith(f"error: [Errno 30] Read-only file system: '{small_disk}"), last
+
+
+def test_a_folder_that_becomes_read_only(drills, small_disk):
+    """As after an error of the disk: what is open stays so, no file can be opened to write."""
+    work = small_disk / 'work'
+    job = drills.start(ONE, work)
+    assert job.reached((work / 'epoch_1.pth').is_file)
+    subprocess.run(['mount', '--bind', str(work), str(work)], check=True)
+    subprocess.run(['mount', '-o', 'remount,bind,ro', str(work)], check=True)
+    writable = partial(subprocess.run, ['umount', str(work)], check=True)
+    ends_and_goes_on(drills, job, f"[Errno 30] Read-only file system: '{work}/", writable)
 
 
 def test_data_that_vanishes_and_comes_back(drills, tmp_path):

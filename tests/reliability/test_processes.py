@@ -90,3 +90,19 @@ def test_two_nodes_of_which_one_is_lost_and_comes_back(drills, launch, tmp_path)
     assert [first.wait(), third.wait()] == [0, 0], first.text()[-3000:]
     assert differences(tmp_path / 'work', whole) == []
     assert f'epoch_{EPOCHS}.pth: ' in ' '.join(state(tmp_path / 'work'))
+
+
+@pytest.mark.parametrize('restarts', [(), ('--max-restarts=2',)], ids=['', 'restarts'])
+def test_two_nodes_of_which_the_first_is_lost(drills, launch, tmp_path, restarts):
+    """Which holds the address that all meet at: the other ends, and both are started anew."""
+    whole, _ = drills.uninterrupted(TWO)
+    port = free_port()
+    first, second = node(launch, 0, port, *restarts), node(launch, 1, port, *restarts)
+    first.until(tmp_path / 'work' / 'epoch_2.pth')
+    first.kill()
+    assert second.wait(90) == 1, second.text()[-3000:]
+    assert 'another process of this job has ended' in second.text() and second.gone(10)
+    port = free_port()
+    both = [node(launch, number, port, '--resume', *restarts) for number in (0, 1)]
+    assert [job.wait() for job in both] == [0, 0], both[0].text()[-3000:]
+    assert differences(tmp_path / 'work', whole) == []
