@@ -27,6 +27,7 @@ from .windows import SlidingWindows
 
 ABOUT = 'features.json'
 STAGES = ('neck', 'backbone')
+BATCH = 4  # windows
 
 
 class Features(NamedTuple):
@@ -76,7 +77,7 @@ def extract_features(
     stride: int | None = None,
     stage: str = 'neck',
     file_format: str = 'npz',
-    batch_size: int = 4,
+    batch_size: int | None = None,
     device: str | torch.device | None = None,
     root: str | Path | None = None,
 ) -> Iterator[FeatureReport]:
@@ -102,7 +103,7 @@ def extract_features(
         stage: ``'neck'`` (default): behind the neck, if there is one; ``'backbone'``: before it.
         file_format: ``'npz'`` (default): the arrays of :class:`.Features` by their names; ``'npy'``
             and ``'csv'``: the features alone, with the rest in a JSON file beside them.
-        batch_size: Windows a forward pass. Default 4.
+        batch_size: Windows a forward pass. Default None: 4. Not with ``whole``.
         device: Default None: an accelerator where there is one.
         root: What a list's paths are relative to. Default None: the list's folder.
 
@@ -114,8 +115,8 @@ def extract_features(
     for name, value in given.items():
         if value is not None and (not isinstance(value, int) or value < 1):
             raise ValueError(f'extract_features: {name} must be 1 or more, got {value!r}')
-    if whole and (span or stride):
-        raise ValueError('extract_features: span and stride have no effect with whole=True')
+    if whole and (used := [name for name, value in given.items() if value is not None]):
+        raise ValueError(f'extract_features: {", ".join(used)} has no effect with whole=True')
     if stage not in STAGES:
         raise ValueError(f"extract_features: stage must be 'neck' or 'backbone', got {stage!r}")
     if file_format not in WRITERS:
@@ -147,7 +148,7 @@ def extract_features(
             if whole:
                 found = network.of_clip(clip)
             else:
-                found = network.of_windows(clip, span, stride, batch_size)
+                found = network.of_windows(clip, span, stride, batch_size or BATCH)
         except torch.OutOfMemoryError:
             raise
         except Exception as error:  # of any class, as transforms are anybody's
@@ -252,6 +253,8 @@ def _files(inputs: Any, out: Path, suffix: str, root: str | Path | None) -> dict
         name = str(path) if clip.source.is_dir() else str(path.with_suffix(''))
         file = out / map_file(name).removesuffix('.npy')
         file = file.with_name(f'{file.name}.{suffix}')
+        if file.with_suffix('.json') == out / ABOUT:
+            raise ValueError(f'{clip.name}: {ABOUT} holds the settings; give it another name')
         if file in files:
             raise ValueError(f'{files[file].name} and {clip.name} would both be {file}')
         files[file] = clip

@@ -153,7 +153,8 @@ def test_networks_on_clips(root, videos, tmp_path):
     'options, message',
     [
         (dict(stride=0), 'stride must be 1 or more, got 0'),
-        (dict(whole=True, span=8), 'span and stride have no effect with whole=True'),
+        (dict(whole=True, span=8), 'span has no effect with whole=True'),
+        (dict(whole=True, batch_size=2), 'batch_size has no effect with whole=True'),
         (dict(stage='head'), "stage must be 'neck' or 'backbone', got 'head'"),
         (dict(file_format='pkl'), "file_format must be npz, npy, csv, got 'pkl'"),
         (dict(root='x'), 'root is for .txt lists'),
@@ -171,3 +172,5 @@ def test_refuses_two_videos_of_one_name(cfg, weights, videos, tmp_path):
         (tmp_path / name).write_bytes(b'')
     with pytest.raises(ValueError, match=r'x.mp4 and .*x.webm would both be .*x.npz'):
         extract(cfg, weights, tmp_path, tmp_path / 'out')
+    with pytest.raises(ValueError, match='features.mkv: features.json holds the settings'):
+        extract(cfg, weights, tmp_path / 'features.mkv', tmp_path)

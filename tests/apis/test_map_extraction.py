@@ -102,12 +102,12 @@ def on_maps(cfg: Config, out: Path) -> Config:
 
 
 def train(call, cfg: Config, weights: Path, folder: Path) -> list[float]:
-    """What a training logs; its last checkpoint is ``epoch_2.pth``."""
+    """What a training logs; its last checkpoint is ``epoch_1.pth``."""
     cfg = copy.deepcopy(cfg)
     cfg.load_from = str(weights)
-    cfg.train_cfg = dict(by_epoch=True, max_epochs=2, val_interval=2)
+    cfg.train_cfg = dict(by_epoch=True, max_epochs=1, val_interval=1)
     cfg.default_hooks.logger.interval = 1
-    cfg.default_hooks.checkpoint.interval = 2
+    cfg.default_hooks.checkpoint.interval = 1
     cfg.dump(folder / 'config.py')
     options = [str(folder / 'config.py'), '--work-dir', str(folder), '--seed', '5']
     done = call('tools/train.py', *options)
@@ -128,9 +128,9 @@ def uncached(call, cfg, weights, tmp_path_factory) -> list[float]:
 
 def test_cached_training_is_uncached_training(call, cfg, weights, out, tmp_path, uncached):
     cached = train(call, on_maps(cfg, out), weights, tmp_path)
-    assert len(cached) == 2 * 2 * 2 + 1 and len(set(cached)) > 6
+    assert len(cached) == 2 * 2 + 1 and len(set(cached)) == 5
     assert cached == pytest.approx(uncached, rel=1e-5)
-    checkpoint = join_checkpoints(cfg, weights, tmp_path / 'epoch_2.pth')
+    checkpoint = join_checkpoints(cfg, weights, tmp_path / 'epoch_1.pth')
     whole, reads = network(cfg), network(on_maps(cfg, out))
     whole.load_state_dict(checkpoint['state_dict'])
     reads.load_state_dict({k: x for k, x in whole.state_dict().items() if 'backbone' not in k})
@@ -241,8 +241,6 @@ def test_goes_on_where_it_was(cfg, weights, tmp_path):
     'options, message',
     [
         (dict(pool=(2, 2)), r'maps.json: pool was null, now it is \[2, 2\]'),
-        (dict(dtype='float16'), 'dtype was "float32", now it is "float16"'),
-        (dict(seed=1), 'seed was 0, now it is 1'),
         (dict(splits=['test'], pool=(2, 2)), 'maps.json: pool was null'),  # beside val
         (dict(pool=(99, 2)), r'pool: the maps are \(\d+, \d+\) \(H, W\), got \(99, 2\)'),
         (dict(views=2), 'views must be 1 where nothing is drawn, got 2'),

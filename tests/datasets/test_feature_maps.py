@@ -96,9 +96,15 @@ def test_a_file_that_wants_to_run_code_does_not(folder, tmp_path):
 
 def test_refuses_other_files(folder):
     maps = FeatureMaps(folder)
-    for other in (np.zeros(SHAPE, np.float32), np.zeros(SHAPE[1:], np.float16)):
-        np.save(folder / 'a/1.mp4.npy', other)
+    for shape, dtype in ((SHAPE, 'f4'), (SHAPE[1:], 'f2'), (SHAPE[::-1], 'f2')):
+        np.save(folder / 'a/1.mp4.npy', np.zeros(shape, dtype))
         with pytest.raises(ValueError, match=r'no maps \(2, 1, 4, 8, 3, 5\) float16, as maps.json'):
+            maps.read('a/1.mp4')
+    np.save(folder / 'a/1.mp4.npy', np.zeros(SHAPE, np.float16))
+    whole = (folder / 'a/1.mp4.npy').read_bytes()
+    for damaged in (whole[:-2], whole + b'00'):
+        (folder / 'a/1.mp4.npy').write_bytes(damaged)
+        with pytest.raises(ValueError, match='damaged, or no maps'):
             maps.read('a/1.mp4')
     with pytest.raises(ValueError, match='draw must be 0 to 1, got 2'):
         maps.read('b c.webm', 2)

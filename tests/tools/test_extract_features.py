@@ -36,9 +36,9 @@ def network(root, motion_shapes, tmp_path_factory):
     return [str(folder / 'config.py'), str(folder / 'weights.pth')]
 
 
-def test_maps(run, call, network, tmp_path):
+def test_maps(call, network, tmp_path):
     arguments = [TOOL, *network, '--maps', '--out', str(tmp_path / 'maps'), '--pool', '1', '2']
-    done = run(*arguments, '--splits', 'train', '--views', '2')
+    done = call(*arguments, '--splits', 'train', '--views', '2')
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].startswith('error: clips without maps: 1; ')
     assert done.stdout.splitlines() == [
@@ -89,7 +89,7 @@ def test_refuses(call, network, tmp_path, options, message):
 
 
 @pytest.mark.slow
-def test_a_killed_run_leaves_nothing_half(root, run, call, network, motion_shapes, tmp_path):
+def test_a_killed_run_leaves_nothing_half(root, call, network, motion_shapes, tmp_path):
     config = copy.copy(network)
     options = ['--maps', '--splits', 'train', '--batch-size', '1', '--views', '20']
     data = [f'train_dataloader.dataset.ann_file={motion_shapes / "train.txt"}']
