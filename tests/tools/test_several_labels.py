@@ -93,6 +93,8 @@ def test_a_failed_clip_ends_no_test_and_is_reported(trained, call):
     page = (folder / 'report' / 'classes.html').read_text()
     assert trained['first'] in page.split('Could not be read')[1]
     assert 'href="../clips/a%20clip%20' in page
+    done = call('tools/analysis_tools/class_accuracy.py', *arguments, '--out', str(folder / 'two'))
+    assert 'classes.html: clips are no links without --clips' in done.stdout
 
 
 def test_answers_by_threshold(trained, call):

@@ -18,6 +18,8 @@ from mmaction_emim.evaluation.dump import has_several_labels, load_dump
 from mmaction_emim.evaluation.multi_label_report import multi_label_report_on
 from mmaction_emim.utils.command_line import run
 
+NO_LINKS = 'clips are no links without --clips, the folder that the paths in the list start from'
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(
@@ -54,7 +56,7 @@ def main() -> None:
     if args.out:
         there = bool(args.clips) or (clips / results[0].get('video_id', '?')).exists()
         write_report(report, args.out, clips if there else None)
-        print(args.out / 'classes.html')
+        print(args.out / 'classes.html' if there else f'{args.out / "classes.html"}: {NO_LINKS}')
 
 
 if __name__ == '__main__':
