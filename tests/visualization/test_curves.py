@@ -95,3 +95,10 @@ def test_what_a_page_shows(tmp_path):
     assert list(speed.lines[0].get_ydata()) == [2.0] * 6  # iterations of half a second
     assert list(speed.lines[1].get_ydata()) == [8.0] * 3
     assert len({(line.get_color(), line.get_linestyle()) for line in loss.lines}) == 3
+
+
+def test_several_labels_show_their_average_precision(tmp_path):
+    validated = {'acc/mean_average_precision': 0.4, 'step': 1}
+    write_log(tmp_path / 'run', [*training([1, 2]), validated])
+    accuracy = plot_curves([read_curves(tmp_path / 'run')]).axes[1]
+    assert list(accuracy.lines[0].get_ydata()) == [0.4] and 'mAP' in accuracy.get_title()
