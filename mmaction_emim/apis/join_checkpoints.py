@@ -22,7 +22,7 @@ def join_checkpoints(
     """The checkpoint of a whole recognizer.
 
     Args:
-        config: Of the whole: the backbone that made the maps, the neck and head that were trained
+        config: The whole network: the backbone that made the maps, neck and head that were trained
             on them. A file, the name of a config (:func:`.find_config`) or a config.
         checkpoint: The backbone's; None: the weights that the config itself names.
         trained: Checkpoint of the training on maps.
