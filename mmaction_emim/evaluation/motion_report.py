@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from mmengine.config import Config
+from mmengine.dist import collect_results
 from mmengine.runner import Runner, autocast
 from torch import nn
 
@@ -76,8 +77,8 @@ class Answers:
 @torch.no_grad()
 def answer(
     model: nn.Module, cfg: Config, done: Callable[[float], None] = lambda share: None
-) -> Answers:
-    """Test a network as a config says.
+) -> Answers | None:
+    """Test a network as a config says; several processes share the clips.
 
     Args:
         model: Recognizer, in evaluation mode.
@@ -85,14 +86,14 @@ def answer(
         done: Called after each batch with the share of all that is done.
 
     Returns:
-        :class:`Answers`.
+        :class:`Answers`; None in all processes but the first.
 
     Raises:
         ValueError: Clips have several labels, or none.
     """
     loader = Runner.build_dataloader(cfg.test_dataloader, seed=0)
     fp16 = bool((cfg.get('test_cfg') or {}).get('fp16'))
-    scores, labels, failed = [], [], []
+    found = []
     for i, batch in enumerate(loader, start=1):
         with autocast(enabled=fp16):
             samples = model.test_step(batch)
@@ -100,11 +101,11 @@ def answer(
             if 'gt_label' not in sample or sample['gt_label'].numel() != 1:
                 raise ValueError(f'{cfg.filename}: each tested clip must have one label')
             score = sample['pred_score'].float().cpu()
-            scores.append((score if score.dim() == 1 else score.mean(0)).numpy())
-            labels.append(int(sample['gt_label']))
-            failed.append(bool(sample.get('failed')))
+            score = (score if score.dim() == 1 else score.mean(0)).numpy()
+            found.append((score, int(sample['gt_label']), bool(sample.get('failed'))))
         done(i / len(loader))
-    return Answers(np.stack(scores), np.array(labels), np.array(failed))
+    found = collect_results(found, len(loader.dataset), device='cpu')
+    return Answers(*map(np.stack, zip(*found, strict=True))) if found is not None else None
 
 
 class MotionReport:
@@ -247,8 +248,11 @@ def report_motion(
     orders: Sequence[str] = ORDERS,
     seed: int = 0,
     done: Callable[[str, float], None] = lambda order, share: None,
-) -> MotionReport:
+) -> MotionReport | None:
     """Test a network on a config's data in several orders of its frames.
+
+    Where the process group is initialized, its processes share the clips, and all but the first
+    return None.
 
     Args:
         model: Recognizer, in evaluation mode.
@@ -265,10 +269,8 @@ def report_motion(
     if 'forward' not in orders or not set(orders) <= set(ORDERS):
         raise ValueError(f'orders: forward and others of {ORDERS} are needed, got {list(orders)}')
     played = {order: play(cfg, order, seed) for order in orders}
-    return MotionReport(
-        {
-            order: answer(model, cfg, lambda share, order=order: done(order, share))
-            for order, cfg in played.items()
-        },
-        names,
-    )
+    answers = {
+        order: answer(model, cfg, lambda share, order=order: done(order, share))
+        for order, cfg in played.items()
+    }
+    return MotionReport(answers, names) if answers['forward'] is not None else None

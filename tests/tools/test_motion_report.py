@@ -1,5 +1,6 @@
 import re
 
+import pytest
 import torch
 from mmaction.registry import MODELS
 from mmengine.config import Config
@@ -82,3 +83,31 @@ def test_one_sentence_for_names_that_do_not_fit(call, root, tmp_path):
     done = call(TOOL, 'emim_motionshapes', checkpoint, '--labels', str(labels))
     assert done.returncode == 1
     assert '3 names, but the network has 12' in done.stderr.splitlines()[-1]
+
+
+@pytest.mark.slow
+def test_two_processes_say_what_one_does(run, call, motion_shapes, tmp_path):
+    """25 clips, of which the last is tested by both."""
+    config = tmp_path / 'tsn.py'
+    config.write_text(TSN.replace('{data}', str(motion_shapes)))
+    rows = (motion_shapes / 'test.txt').read_text().splitlines()
+    (tmp_path / 'odd.txt').write_text('\n'.join([*rows, rows[0]]))
+    options = ['--cfg-options', f'test_dataloader.dataset.ann_file={tmp_path / "odd.txt"}']
+    arguments = [str(config), save(config, tmp_path / 'x.pth'), '--orders', 'static']
+    one, two = tmp_path / 'one', tmp_path / 'two'
+    done = call(TOOL, *arguments, '--out', str(one), *options)
+    assert done.returncode == 0, done.stderr
+    launch = ['-m', 'torch.distributed.run', '--standalone', '--nproc-per-node', '2', TOOL]
+    done = run(*launch, *arguments, '--out', str(two), '--launcher', 'pytorch', *options)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count('25 clips of 12 classes') == 1
+    said = [(folder / 'motion_report.md').read_text() for folder in (one, two)]
+    assert said[0] == said[1]
+
+
+def test_several_processes_without_a_launcher_are_refused(call, monkeypatch):
+    monkeypatch.setenv('LOCAL_RANK', '0')
+    monkeypatch.setenv('WORLD_SIZE', '2')
+    done = call(TOOL, 'emim_motionshapes', 'x.pth')
+    assert done.returncode == 1
+    assert '--launcher pytorch: 2 processes were launched' in done.stderr.splitlines()[-1]

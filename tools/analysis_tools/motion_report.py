@@ -1,15 +1,19 @@
 """Does a recognizer use motion? Its accuracy on clips played in other orders, and what changes.
 
 python tools/analysis_tools/motion_report.py CONFIG CHECKPOINT --out work_dirs/motion_report
+torchrun --nproc-per-node 8 tools/analysis_tools/motion_report.py CONFIG CHECKPOINT \\
+    --launcher pytorch --device cuda
 """
 
 import mmaction_emim  # noqa: F401  closes upstream's gaps before anything of it is imported
 
 # isort: split
 import argparse
+import os
 from pathlib import Path
 
 from mmengine.config import DictAction
+from mmengine.dist import init_dist, is_main_process
 from rich.console import Console
 from rich.progress import Progress
 
@@ -24,7 +28,9 @@ from mmaction_emim.utils.files import write_text
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument('config', help="file, or name as emim_sthv2; MMAction2's too")
     parser.add_argument('checkpoint')
     parser.add_argument(
@@ -35,9 +41,19 @@ def main() -> None:
     parser.add_argument(
         '--out', type=Path, help='folder for motion_report.md and motion_report.png'
     )
-    parser.add_argument('--device', default='cpu')
+    parser.add_argument('--device', default='cpu', help='default: cpu; cuda: each process its own')
+    parser.add_argument(
+        '--launcher', choices=('none', 'pytorch', 'slurm', 'mpi'), default='none', help='as test.py'
+    )
     parser.add_argument('--cfg-options', nargs='+', action=DictAction)
     args = parser.parse_args()
+    if args.launcher != 'none':
+        init_dist(args.launcher, backend='gloo' if args.device == 'cpu' else 'nccl')
+    elif 'LOCAL_RANK' in os.environ and int(os.environ['WORLD_SIZE']) > 1:
+        raise ValueError(
+            f'--launcher pytorch: {os.environ["WORLD_SIZE"]} processes were launched, and each '
+            'would test all clips'
+        )
     cfg = read_config(args.config)
     cfg.merge_from_dict(check_overrides(cfg, args.cfg_options))
     cfg.model = without_downloads(cfg.model)
@@ -48,7 +64,7 @@ def main() -> None:
     names = class_names(cfg, head.num_classes, args.labels, getattr(model, 'dataset_meta', None))
     names = names or [str(label) for label in range(head.num_classes)]
     orders = ('forward', *(order for order in args.orders if order != 'forward'))
-    with Progress(console=Console(stderr=True)) as progress:
+    with Progress(console=Console(stderr=True), disable=not is_main_process()) as progress:
         tasks = {order: progress.add_task(order, total=1.0) for order in orders}
         report = report_motion(
             model,
@@ -58,6 +74,8 @@ def main() -> None:
             args.seed,
             lambda order, share: progress.update(tasks[order], completed=share),
         )
+    if report is None:
+        return
     print(report.markdown())
     if args.out:
         write_text(args.out / 'motion_report.md', report.markdown())
