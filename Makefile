@@ -1,4 +1,5 @@
 # make quickstart: install, generate data, train, test.    make test: install and run the tests.
+# make test-extras: the page of demo/web.py in Chromium, MMAction2's tools that need moviepy.
 # make docs: install and build the documentation into docs/_build.
 # make matrix: install and test on every Python that setup.cfg names, as far as they are there.
 # make lock: the versions that belong together, from setup.cfg and constraints.txt; UPGRADE=1: newer ones.
@@ -9,8 +10,8 @@ BIN := $(VENV)/bin
 # Several tests at a time, each on one thread; the tests of a file share what they set up.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --dist loadfile
 
-.PHONY: install install-test install-docs quickstart test test-slow test-study lint docs \
-	matrix lock gpu clean
+.PHONY: install install-test install-docs quickstart test test-slow test-study test-extras lint \
+	docs matrix lock gpu clean
 
 install: $(VENV)/.installed
 install-test: $(VENV)/.installed-test
@@ -33,6 +34,14 @@ $(VENV)/.installed-test $(VENV)/.installed-docs: $(VENV)/.installed requirements
 	$(BIN)/python $(LOCKED)/lock-dev.txt
 	touch $(VENV)/.installed-test $(VENV)/.installed-docs
 
+# What the extras [demo] and [upstream] bring, an older Pillow for one, before what $(VENV) has.
+EXTRAS_BIN := $(VENV)-extras/bin
+$(VENV)-extras/.installed: $(VENV)/.installed-test requirements/lock-extras.txt
+	$(BIN)/python -m venv $(VENV)-extras
+	$(EXTRAS_BIN)/python .ci/see.py $(BIN)/python
+	$(EXTRAS_BIN)/python $(LOCKED)/lock-extras.txt
+	touch $@
+
 quickstart: install
 	$(BIN)/python tools/quickstart.py
 
@@ -44,6 +53,10 @@ test-slow: install-test
 
 test-study: install-test
 	$(PYTEST) -n 2 -m '' projects/motion_study/tests
+
+# The page in Chromium, and videos of MMAction2's tools.
+test-extras: $(VENV)-extras/.installed
+	OMP_NUM_THREADS=1 $(EXTRAS_BIN)/python -m pytest --dist loadfile -n 2 -m extras -rs
 
 lint: install-test
 	$(BIN)/ruff check .
@@ -61,15 +74,17 @@ COMPILE := uv pip compile --universal --python-version 3.10 --generate-hashes --
 	-c constraints.txt setup.cfg $(if $(UPGRADE),--upgrade)
 
 EXTRAS := export test docs dev
+OTHER_EXTRAS := demo upstream test-extras
 
 # triton comes with torch; tests need it beside any.
 lock: install-test
 	$(BIN)/$(COMPILE) $(EXTRAS:%=--extra %) -o requirements/lock-dev.txt
 	$(BIN)/$(COMPILE) -c requirements/lock-dev.txt --no-emit-package triton -o requirements/lock.txt
+	$(BIN)/$(COMPILE) $(OTHER_EXTRAS:%=--extra %) --no-emit-package triton -o requirements/lock-extras.txt
 	$(BIN)/python .ci/check_lock.py
 
 gpu:
 	$(PYTHON) benchmarks/gpu.py $(GPU_ARGS)
 
 clean:
-	rm -rf $(VENV) .venvs build docs/_build docs/api *.egg-info
+	rm -rf $(VENV) $(VENV)-extras .venvs build docs/_build docs/api *.egg-info

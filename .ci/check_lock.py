@@ -17,8 +17,8 @@ from packaging.version import Version
 
 ROOT = Path(__file__).resolve().parents[1]
 PYTHONS = ('3.10.0', '3.11.0', '3.12.0', '3.13.0')
+OTHER_EXTRAS = {'demo', 'upstream', 'test-extras'}  # have a lock of their own: an older Pillow
 # A virtual environment's own, this project, and torch, which brings more for some machines.
-EXTRAS_NOT_LOCKED = {'demo', 'upstream'}  # nothing else needs them, and demo an older Pillow
 NOT_LOCKED = {'pip', 'mmaction-emim', 'torch', 'torchvision', 'triton'}
 
 
@@ -28,17 +28,18 @@ def read(path: Path) -> list[Requirement]:
     return [Requirement(line) for line in lines if re.match(r'[A-Za-z]', line)]
 
 
-def declared(setup: Path) -> tuple[list[Requirement], list[Requirement]]:
-    """What setup.cfg always needs, and what its extras add that are locked."""
+def declared(setup: Path) -> tuple[list[Requirement], list[Requirement], list[Requirement]]:
+    """What setup.cfg always needs, and what its extras add: those of lock-dev, the others."""
     config = configparser.ConfigParser()
     config.read(setup)
 
     def parsed(text: str) -> list[Requirement]:
         return [Requirement(line) for line in text.splitlines() if line and line[0] != '#']
 
-    extras = config['options.extras_require'].items()
-    extras = [needs for name, needs in extras if name not in EXTRAS_NOT_LOCKED]
-    return parsed(config['options']['install_requires']), parsed('\n'.join(extras))
+    dev, others = [], []
+    for name, needs in config['options.extras_require'].items():
+        (others if name in OTHER_EXTRAS else dev).extend(parsed(needs))
+    return parsed(config['options']['install_requires']), dev, others
 
 
 def pins(requirements: Iterable[Requirement], python: str) -> dict[str, str]:
@@ -76,18 +77,20 @@ def problems(root: Path) -> Iterator[str]:
     folder = root / 'requirements'
     for path in sorted(folder.glob('lock*.txt')):
         yield from (f'{path.name}: no hash of {line}' for line in without_hash(path))
-    needs, more = declared(root / 'setup.cfg')
+    needs, dev, others = declared(root / 'setup.cfg')
     constraints = read(root / 'constraints.txt')
     for python in PYTHONS:
         base = pins(read(folder / 'lock.txt'), python)
         full = pins(read(folder / 'lock-dev.txt'), python)
+        extras = pins(read(folder / 'lock-extras.txt'), python)
         for name, version in base.items():
             if full.get(name) != version:
                 yield f'Python {python}: {name} {version} in lock.txt, {full.get(name)} in lock-dev'
         for name, version in pins(constraints, python).items():
-            if full.get(name, version) != version:
-                yield f'Python {python}: {name} {version} in constraints.txt, {full[name]} locked'
-        for lock, wanted in ((base, needs), (full, needs + more)):
+            for lock in (full, extras):
+                if lock.get(name, version) != version:
+                    yield f'Python {python}: {name} {version} in constraints, {lock[name]} locked'
+        for lock, wanted in ((base, needs), (full, needs + dev), (extras, needs + others)):
             for need in wanted:
                 name = canonicalize_name(need.name)
                 if name not in lock and name not in NOT_LOCKED:

@@ -16,8 +16,9 @@ OWN = {'mmaction-emim'}
 KNOWN = {
     '0BSD', '3-Clause BSD License', 'Apache Software License', 'Apache-2.0', 'BSD License',
     'BSD-2-Clause', 'BSD-3-Clause', 'BSL-1.0', 'CC0-1.0', 'GNU General Public License GPL',
-    'LLVM-exception', 'MIT', 'MIT License', 'MIT-CMU', 'Mozilla Public License 2.0 MPL 2.0',
-    'MPL-2.0', 'PSF-2.0', 'Public Domain', 'Python Software Foundation License', 'Zlib',
+    'ISC License ISCL', 'LLVM-exception', 'MIT', 'MIT License', 'MIT-CMU',
+    'Mozilla Public License 2.0 MPL 2.0', 'MPL-2.0', 'PSF-2.0', 'Public Domain',
+    'Python Software Foundation License', 'Zlib',
 }  # fmt: skip
 WORDS = rb'lib(?:av|sw)\w+ license: ([^\0]+)'
 OPTIONS = rb'--enable-(?:gpl|nonfree|version3|libx26[45])\b'

@@ -1,4 +1,7 @@
-"""The page of demo/web.py in a real Chromium, which must not talk to any other computer."""
+"""The page of demo/web.py in a real Chromium, which must not talk to any other computer.
+
+What it says of files is tested without them in tests/apis/test_page.py.
+"""
 
 import importlib.util
 import os
@@ -15,13 +18,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mmaction_emim.datasets.motion_shapes import CLASSES
+
 from ..datasets.numbered_clips import write
+from ..same_scores import same_scores
 
 CHROMIUM = shutil.which('chromium') or shutil.which('chromium-browser')
 MISSING = [name for name in ('gradio', 'playwright') if importlib.util.find_spec(name) is None]
 MISSING += [] if CHROMIUM else ['chromium']
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.extras,
     pytest.mark.skipif(
         bool(MISSING),
         reason=f'{", ".join(MISSING)} missing: see docs/web.md',
@@ -39,14 +45,24 @@ def answers(address: str) -> bool:
 
 
 @pytest.fixture(scope='module')
-def server(root, tmp_path_factory):
+def truth(call, motion_shapes, tmp_path_factory):
+    return same_scores(call, motion_shapes, tmp_path_factory.mktemp('same'))
+
+
+@pytest.fixture(scope='module')
+def server(root, truth, tmp_path_factory):
     """Address and folder of uploads of a server of its own."""
     with socket.socket() as free:
         free.bind(('127.0.0.1', 0))
         port = free.getsockname()[1]
     folder = tmp_path_factory.mktemp('uploads')
     limits = ['--seconds', str(SECONDS), '--megabytes', str(MEGABYTES)]
-    command = [sys.executable, 'demo/web.py', '--port', str(port), *limits]
+    models = [
+        ('MotionShapes', 'emim_motionshapes', 'demo/emim_motionshapes.pth'),
+        ('tested', str(truth.config), str(truth.checkpoint)),
+    ]
+    models = [word for model in models for word in ('--model', *model)]
+    command = [sys.executable, 'demo/web.py', '--port', str(port), *limits, *models]
     process = subprocess.Popen(command, cwd=root, env=os.environ | {'TMPDIR': str(folder)})
     address = f'http://127.0.0.1:{port}'
     try:
@@ -62,12 +78,20 @@ def server(root, tmp_path_factory):
 
 
 @pytest.fixture(scope='module')
-def browser():
+def browser(tmp_path_factory):
+    """With a camera that shows a clip again and again, and that it may use."""
     from playwright.sync_api import sync_playwright
 
+    camera = tmp_path_factory.mktemp('camera') / 'clip.mjpeg'
+    write(camera, codec='mjpeg', pix_fmt='yuvj420p', size=(320, 240))
+    arguments = [
+        '--no-sandbox',  # it needs rights that containers lack
+        '--use-fake-ui-for-media-stream',
+        '--use-fake-device-for-media-stream',
+        f'--use-file-for-fake-video-capture={camera}',
+    ]
     with sync_playwright() as playwright:
-        # The sandbox needs rights that containers lack.
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=['--no-sandbox'])
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
         yield browser
         browser.close()
 
@@ -136,6 +160,25 @@ def test_a_clip_longer_than_two_windows_has_a_timeline(page, tmp_path):
     page.wait_for_function('document.querySelector("#timeline img")?.naturalWidth == 1000')
 
 
+def test_twenty_clips_have_the_scores_of_the_test(page, truth, tmp_path):
+    page.locator('#model input').click()
+    page.get_by_role('option', name='tested').click()
+    for i, (clip, scores) in enumerate(zip(truth.clips, truth.scores, strict=True)):
+        mine = tmp_path / f'{i:02}{Path(clip).suffix}'
+        shutil.copy(clip, mine)
+        upload(page, mine)
+        page.get_by_role('button', name='Predict').click()
+        answer(page, f'{mine.name}: ')
+        page.wait_for_timeout(200)
+        text = page.locator('#bars').inner_text()
+        shown = [(name, int(share)) for name, share in re.findall(r'(\w+)\s+(\d+)%', text)]
+        best = scores.softmax(0).topk(5)
+        assert [name for name, _ in shown] == [CLASSES[i] for i in best.indices]
+        assert [share for _, share in shown] == pytest.approx(
+            (100 * best.values).tolist(), abs=0.51
+        )
+
+
 def sound(path: Path) -> None:
     with wave.open(str(path), 'wb') as file:
         file.setnchannels(1)
@@ -173,6 +216,20 @@ def test_a_file_that_is_too_large_is_refused_before_it_is_read(page, server, tmp
     said = page.get_by_text(re.compile('exceed', re.IGNORECASE)).first
     said.wait_for()
     assert 'large.mp4' not in files(server[1])
+
+
+def test_a_recording_is_answered_and_deleted(page, server):
+    page.get_by_label('Capture from camera').click()
+    page.locator('#clip [title="grant webcam access"] button').click()
+    page.locator('#clip [title="start recording"]').click()
+    page.wait_for_timeout(3000)
+    page.locator('#clip [title="stop recording"]').click()
+    page.locator('#clip video[src]').wait_for()
+    page.get_by_role('button', name='Predict').click()
+    said = answer(page, 'sample.')
+    assert re.match(r'sample\.webm: \w+, \d+% \(scaled to 64 pixels', said)
+    assert motion_plays(page)
+    assert 'sample.webm' not in files(server[1])
 
 
 def test_with_the_keyboard_alone(page, root):

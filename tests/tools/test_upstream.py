@@ -7,9 +7,14 @@ import pytest
 from mmaction_emim.utils.command_line import find_upstream_tool, upstream_tools
 
 CONFIG = 'configs/emim_motionshapes.py'
-moviepy = pytest.mark.skipif(
+no_moviepy = pytest.mark.skipif(
     importlib.util.find_spec('moviepy') is None, reason='moviepy is missing: the extra [upstream]'
 )
+
+
+def moviepy(test):
+    """Marks a test that needs it."""
+    return pytest.mark.extras(no_moviepy(test))
 
 
 @pytest.fixture(scope='module')
@@ -79,7 +84,6 @@ def test_confusion_matrix(run, checkpoint, motion_shapes, tmp_path):
 
 
 @moviepy
-@pytest.mark.slow
 def test_browse_dataset(run, motion_shapes, tmp_path):
     options = ['--cfg-options', f'train_dataloader.dataset.data_root={motion_shapes}']
     arguments = [CONFIG, str(tmp_path), '-n', '2', *options]
@@ -89,7 +93,6 @@ def test_browse_dataset(run, motion_shapes, tmp_path):
 
 
 @moviepy
-@pytest.mark.slow
 @pytest.mark.parametrize('layer', ['backbone/norm', 'backbone/blocks3/0'])
 def test_vis_cam(run, checkpoint, motion_shapes, tmp_path, layer):
     clip = next((motion_shapes / 'test').rglob('*.mp4'))
@@ -102,7 +105,6 @@ def test_vis_cam(run, checkpoint, motion_shapes, tmp_path, layer):
 
 
 @moviepy
-@pytest.mark.slow
 @pytest.mark.parametrize('kind, suffix', [('video', 'mp4'), ('gif', 'gif')])
 def test_video_of_the_inferencer(root, checkpoint, motion_shapes, tmp_path, kind, suffix):
     from mmaction.apis import MMAction2Inferencer
