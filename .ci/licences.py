@@ -14,9 +14,10 @@ from importlib.metadata import Distribution, distributions
 OWN = {'mmaction-emim'}
 # Names as distributions write them, without parentheses; what they mean is on the page.
 KNOWN = {
-    '0BSD', '3-Clause BSD License', 'Apache Software License', 'Apache-2.0', 'BSD License',
-    'BSD-2-Clause', 'BSD-3-Clause', 'BSL-1.0', 'CC0-1.0', 'GNU General Public License GPL',
-    'ISC License ISCL', 'LLVM-exception', 'MIT', 'MIT License', 'MIT-CMU',
+    '0BSD', '3-Clause BSD License', 'Apache 2.0', 'Apache Software License', 'Apache-2.0',
+    'BSD License', 'BSD-2-Clause', 'BSD-3-Clause', 'BSL-1.0', 'CC0-1.0',
+    'GNU General Public License GPL', 'ISC License ISCL', 'LLVM-exception', 'MIT', 'MIT License',
+    'MIT-CMU',
     'Mozilla Public License 2.0 MPL 2.0', 'MPL-2.0', 'PSF-2.0', 'Public Domain',
     'Python Software Foundation License', 'Zlib',
 }  # fmt: skip

@@ -14,8 +14,12 @@ IN_THE_FILE = (
     'Exp name: ',
     'Hooks will be executed',
 )
-# Old names that MMEngine itself calls.
-NOWHERE = ('"FileClient" will be deprecated', '"HardDiskBackend" is the alias')
+# Old names that MMEngine itself calls, and a metric that has no figures.
+NOWHERE = (
+    '"FileClient" will be deprecated',
+    '"HardDiskBackend" is the alias',
+    'The prefix is not set in metric class DumpResults',
+)
 
 
 @after('mmengine.logging.logger')

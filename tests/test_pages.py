@@ -1,0 +1,124 @@
+"""The commands of the pages that a newcomer reads go through, on clips of three classes."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from unittest.mock import patch
+
+import pytest
+
+from . import in_process
+from .conftest import ROOT
+from .own_clips import write_own_clips
+
+PAGES = ('install', 'own_data', 'fine_tuning', 'log', 'results', 'predict', 'faq')
+# What stands in for the reader's own; longer names first.
+SUBSTITUTES = {
+    r'configs/emim_sthv2\.py|data/NAME/NAME\.py|emim_sthv2(?= )|CONFIG': 'data/own/own.py',
+    r'load_from=CHECKPOINT': 'load_from=demo/emim_motionshapes.pth',
+    r'[\w/]*epoch_\d+\.pth|CHECKPOINT': 'work_dirs/own/epoch_1.pth',
+    r'data/(sthv2|NAME)/label_map\.txt': 'data/own/label_map.txt',
+    r'FOLDER': 'clips',
+    r'videos/': 'clips/clap',  # of which none is broken
+    r'clip\.mp4': 'clips/clap/p00_0.MP4',
+    r'(train|test)\.txt': r'\1_list.txt',
+    r'person\\d': r'p\\d',
+    r'NAME': 'own',
+}
+# Commands that need what is not here, and what that is.
+NOT_RUN = {
+    'data/fight': 'public clips',
+    'init_cfg.checkpoint=FILE': 'the weights that a config names by an address',
+    'convert_emim.py theirs.pyth': 'a file of the authors; tests/tools/test_convert.py has one',
+}
+# Steps enough to see it go on, at the end of the config that prepare.py wrote.
+SHORT = """
+train_cfg = dict(max_epochs=1, val_interval=1)
+default_hooks = dict(checkpoint=dict(interval=1))
+param_scheduler = []
+"""
+LOADER = dict(num_workers=0, persistent_workers=False)
+
+
+def commands(page: str) -> Iterator[str]:
+    """The commands of a page that call Python, each on one line."""
+    text = (ROOT / 'docs' / f'{page}.md').read_text().replace('\\\n', ' ')
+    for line in re.findall(r'^    (python .*)$', text, re.MULTILINE):
+        yield re.sub(r'\s+', ' ', line.split(' # ')[0]).strip()
+
+
+def checkout(folder: Path) -> Path:
+    """The project without its packages, which are imported, for what commands write into it."""
+    for name in ('configs', 'demo', 'tools'):
+        (folder / name).symlink_to(ROOT / name)
+    return folder
+
+
+@pytest.fixture(scope='module')
+def place(tmp_path_factory) -> Path:
+    """A checkout with clips that are prepared and a network that was trained."""
+    place = checkout(tmp_path_factory.mktemp('checkout'))
+    write_own_clips(place / 'clips', count=18)
+    (place / 'train_list.txt').write_text('clap/p00_0.MP4\njump/p01_7.mpg\nwave/p00_2.mkv\n')
+    (place / 'test_list.txt').write_text('wave/p00_5.ts\n')
+    prepare = ['tools/data/own/prepare.py', 'clips', 'data/own', '--network', 'tiny']
+    done = in_process.call(place, *prepare, '--workers', '1')
+    assert done.returncode == 0, done.stderr
+    config = place / 'data' / 'own' / 'own.py'
+    loaders = ''.join(f'{x}_dataloader.update({LOADER})\n' for x in ('train', 'val', 'test'))
+    config.write_text(config.read_text() + SHORT + loaders)
+    done = in_process.call(place, 'tools/train.py', 'data/own/own.py')
+    assert done.returncode == 0, done.stderr
+    return place
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('page', PAGES)
+def test_the_commands_of_a_page(page, place):
+    for number, command in enumerate(commands(page)):
+        if any(part in command for part in NOT_RUN):
+            continue
+        if 'prepare.py' in command:  # lists and a config of its own
+            command = command.replace('data/NAME', f'data/try{number}')
+        for pattern, value in SUBSTITUTES.items():
+            command = re.sub(pattern, value, command)
+        _, *arguments = shlex.split(command)
+        if arguments[0] == '-c':
+            command = [sys.executable, *arguments]
+            done = subprocess.run(command, cwd=place, capture_output=True, text=True, check=False)
+        else:
+            done = in_process.call(place, *arguments)
+        assert done.returncode == 0, f'{command}\n{done.stdout[-2000:]}{done.stderr}'
+
+
+@pytest.mark.slow
+def test_the_tutorial_runs(tmp_path):
+    """Every cell in a kernel of its own, as in a browser; from a folder to a motion picture."""
+    import nbformat
+    from nbclient import NotebookClient
+
+    place = checkout(tmp_path)
+    notebook = nbformat.read(ROOT / 'demo' / 'tutorial.ipynb', as_version=4)
+    # IPython goes on after a command that failed.
+    check = r'\1\nassert _exit_code == 0'
+    for cell in notebook.cells:
+        cell.source = re.sub(r'^(!.*)$', check, cell.source, flags=re.MULTILINE)
+    environment = {'PATH': f'{Path(sys.executable).parent}{os.pathsep}{os.environ["PATH"]}'}
+    with patch.dict(os.environ, environment):
+        resources = {'metadata': {'path': str(place)}}
+        NotebookClient(notebook, timeout=900, resources=resources).execute()
+    outputs = [output for cell in notebook.cells for output in cell.get('outputs', ())]
+    said = ''.join(output.get('text', '') for output in outputs)
+    assert 'left out' in said
+    assert float(re.findall(r'acc/top1: ([\d.]+)', said)[-1]) > 0.6  # of three classes
+    pictures = {kind for output in outputs for kind in output.get('data', ()) if 'image' in kind}
+    assert pictures == {'image/png', 'image/gif'}
+
+
+def test_what_is_not_run_is_on_a_page():
+    listed = ' '.join(command for page in PAGES for command in commands(page))
+    assert [part for part in NOT_RUN if part not in listed] == []
