@@ -194,7 +194,8 @@ def _layers(model: nn.Module) -> dict[str, int]:
             layers[name] = number[int(place[1]), int(place[2])]
         elif embed:
             stage = int(embed[1])
-            layers[name] = 0 if stage == 1 else min(n for (s, _), n in number.items() if s >= stage)
+            later = [n for (s, _), n in number.items() if s >= stage]
+            layers[name] = 0 if stage == 1 else min(later, default=len(blocks) + 1)
         else:
             layers[name] = len(blocks) + 1
     return layers

@@ -70,6 +70,13 @@ def test_layer_decay_follows_the_network(model):
         assert got[name][0] == 0.5**power, name
 
 
+def test_layer_decay_of_a_network_without_the_last_stage():
+    tiny = MODELS.build(dict(type='EMIMUniFormer', arch='tiny'))
+    got = settings(tiny, layer_decay_rate=0.5)
+    assert got['patch_embed4.proj.weight'][0] == got['norm.weight'][0] == 1.0
+    assert got['patch_embed3.proj.weight'][0] < 1.0
+
+
 def test_frozen_parameters_are_left_out(model):
     weight = model.backbone.patch_embed1.proj.weight
     weight.requires_grad = False
