@@ -34,10 +34,7 @@ CLIPS = ('approach/000001.mp4', 'clockwise/000000.mp4', 'left/000003.webm')
 
 def main() -> None:
     run('tools/data/motion_shapes/generate.py')
-    run('tools/train.py', CONFIG, '--work-dir', WORK, '--seed', SEED)
-    last = Path((WORK / 'last_checkpoint').read_text().strip())
-    meta = dict(seed=SEED, config=CONFIG.name, dataset_meta=dict(classes=CLASSES))
-    torch.save(dict(meta=meta, state_dict=read_checkpoint(last)['state_dict']), WEIGHTS)
+    train(WORK, WEIGHTS)
     (HERE / 'clips').mkdir(exist_ok=True)
     for clip in CLIPS:
         name, _, file = clip.partition('/')
@@ -47,6 +44,14 @@ def main() -> None:
     table = f'| test clips played | top-1 |\n|---|---|\n{rows}'
     text = re.sub(r'(?s)(<!-- top-1 -->\n).*(<!-- /top-1 -->)', rf'\1{table}\2', readme.read_text())
     write_text(readme, text)
+
+
+def train(work: Path, weights: Path, *options: object) -> None:
+    """Train in a folder, with further options of tools/train.py, and keep the last weights."""
+    run('tools/train.py', CONFIG, '--work-dir', work, '--seed', SEED, *options)
+    last = Path((work / 'last_checkpoint').read_text().strip())
+    meta = dict(seed=SEED, config=CONFIG.name, dataset_meta=dict(classes=CLASSES))
+    torch.save(dict(meta=meta, state_dict=read_checkpoint(last)['state_dict']), weights)
 
 
 def top1(order: str) -> float:
