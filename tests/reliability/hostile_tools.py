@@ -134,8 +134,6 @@ OTHERS = {
     'tools/upstream.py': "tools of MMAction2's",
     'demo/make.py': 'reads what it has made',
     'tools/quickstart.py': 'reads what it has made',
-    'projects/motion_study/study.py': 'reads what it has made',
-    'projects/motion_study/picture.py': 'reads its own page',
     'tools/zoo.py': 'reads configs, which are code, and pages of this project',
     'tools/analysis_tools/get_flops.py': 'reads a config, which is code',
     'tools/data/motion_shapes/generate.py': 'reads nothing',

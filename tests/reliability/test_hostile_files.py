@@ -46,11 +46,7 @@ def test_readers_refuse(gadget, form, ran, tmp_path):
 
 def test_every_tool_is_tried(tmp_path):
     """What is a command of its own: a new tool is in one of the two lists, or this fails."""
-    files = [
-        path
-        for folder in ('tools', 'demo', 'projects')
-        for path in ROOT.joinpath(folder).rglob('*.py')
-    ]
+    files = [path for folder in ('tools', 'demo') for path in ROOT.joinpath(folder).rglob('*.py')]
     own = re.compile("__name__ == '__main__'|sys.argv\\[")
     commands = {str(path.relative_to(ROOT)) for path in files if own.search(path.read_text())}
     (tmp_path / 'file').touch()
