@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from difflib import get_close_matches
 from pathlib import Path
 from types import ModuleType
+from urllib.error import URLError
 
 import mmaction
 from mmengine.config import Config
@@ -28,6 +29,10 @@ PEER_GONE = re.compile(
     r'Connection (?:closed by|reset by) peer|Connection closed by (?:remote|local) peer'
     r'|remote process (?:has )?exited|Broken pipe.*gloo|gloo.*Broken pipe',
     re.DOTALL,
+)
+WITHOUT_A_NETWORK = (
+    'where there is no network, give a file of it (model.backbone.init_cfg.checkpoint=FILE), or '
+    'start without weights (model.backbone.init_cfg=None)'
 )
 PEER_SILENT = re.compile(r'Timed out waiting \d+ms for|collective operation timeout')
 
@@ -105,6 +110,8 @@ def _closest(name: str, known: Iterable[str]) -> str:
 
 def explain(error: BaseException) -> str:
     """One sentence for ``error``: the line that matters, and what would have been right."""
+    if isinstance(error, URLError):
+        return f'{_address(error)} cannot be downloaded: {error.reason}; {WITHOUT_A_NETWORK}'
     sentence = _line_that_matters(error)
     unknown = re.search(r"(\w+)\.__init__\(\) got an unexpected keyword argument '(\w+)'", sentence)
     if unknown:
@@ -117,6 +124,14 @@ def explain(error: BaseException) -> str:
         names = [name for registry in _registries() for name in registry.module_dict]
         sentence = f'{missing[1]!r} is not a registered {missing[3]}{_closest(missing[1], names)}'
     return _with_its_file(explain_dead_worker(error, sentence), error)
+
+
+def _address(error: URLError) -> str:
+    """What was being downloaded, by the functions of torch and MMEngine that do."""
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        if isinstance(url := frame.f_locals.get('url'), str):
+            return url
+    return 'a file'
 
 
 def _with_its_file(sentence: str, error: BaseException) -> str:

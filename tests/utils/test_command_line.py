@@ -34,6 +34,15 @@ def test_explains_an_unknown_argument():
     assert 'did you mean window' in explain(caught.value)
 
 
+def test_weights_that_cannot_be_downloaded(tmp_path):
+    address = 'http://127.0.0.1:1/weights.pth'  # nobody listens there
+    with pytest.raises(OSError) as caught:
+        torch.hub.load_state_dict_from_url(address, model_dir=str(tmp_path))
+    said = explain(caught.value)
+    assert said.startswith(f'{address} cannot be downloaded: ')
+    assert 'model.backbone.init_cfg.checkpoint=FILE' in said
+
+
 def test_explains_an_unregistered_type():
     from mmaction.registry import MODELS
 
