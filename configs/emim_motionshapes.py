@@ -19,9 +19,9 @@ model = dict(
     cls_head=dict(num_classes=12, in_channels=64, label_smooth_eps=0.1),
 )
 
-max_epochs = 9
-train_cfg = dict(max_epochs=max_epochs, val_interval=3)
-optim_wrapper = dict(optimizer=dict(lr=1e-3), clip_grad=dict(max_norm=5.0))
+max_epochs = 11
+train_cfg = dict(max_epochs=max_epochs, val_interval=6)
+optim_wrapper = dict(optimizer=dict(lr=3e-3), clip_grad=dict(max_norm=5.0))
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, end=1, convert_to_iter_based=True),
     dict(
@@ -33,4 +33,4 @@ param_scheduler = [
         convert_to_iter_based=True,
     ),
 ]
-default_hooks = dict(checkpoint=dict(interval=3, save_best=None))
+default_hooks = dict(checkpoint=dict(interval=6, save_best=None))
