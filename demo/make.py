@@ -2,8 +2,8 @@
 
     python demo/make.py
 
-Generates MotionShapes, trains configs/emim_motionshapes.py with seed 0, one thread, on the CPU, and
-keeps the last epoch's weights alone.
+Generates MotionShapes, trains configs/emim_motionshapes.py with seed 0, one thread, on the CPU, at
+a third of its rate for 9 epochs, and keeps the last epoch's weights alone.
 """
 
 import mmaction_emim  # noqa: F401  closes upstream's gaps before anything of it is imported
@@ -28,6 +28,13 @@ ROOT = HERE.parent
 DATA, WORK = ROOT / 'data' / 'motion_shapes', ROOT / 'work_dirs' / 'demo'
 CONFIG, WEIGHTS = ROOT / 'configs' / 'emim_motionshapes.py', HERE / 'emim_motionshapes.pth'
 SEED = 0
+# At the config's rate more answers are right, and fewer affinities are where things go.
+OPTIONS = (
+    'optim_wrapper.optimizer.lr=1e-3',
+    'train_cfg.max_epochs=9',
+    'param_scheduler.1.end=9',
+    'param_scheduler.1.T_max=8',
+)
 ORDERS = ('forward', 'reversed', 'shuffled')
 CLIPS = ('approach/000001.mp4', 'clockwise/000000.mp4', 'left/000003.webm')
 
@@ -46,9 +53,10 @@ def main() -> None:
     write_text(readme, text)
 
 
-def train(work: Path, weights: Path, *options: object) -> None:
-    """Train in a folder, with further options of tools/train.py, and keep the last weights."""
-    run('tools/train.py', CONFIG, '--work-dir', work, '--seed', SEED, *options)
+def train(work: Path, weights: Path, *options: str) -> None:
+    """Train in a folder, with further options of the config, and keep the last weights."""
+    arguments = CONFIG, '--work-dir', work, '--seed', SEED, '--cfg-options', *OPTIONS, *options
+    run('tools/train.py', *arguments)
     last = Path((work / 'last_checkpoint').read_text().strip())
     meta = dict(seed=SEED, config=CONFIG.name, dataset_meta=dict(classes=CLASSES))
     torch.save(dict(meta=meta, state_dict=read_checkpoint(last)['state_dict']), weights)

@@ -4,7 +4,6 @@ import shutil
 import subprocess
 import sys
 
-import av
 import numpy as np
 import pytest
 
@@ -65,19 +64,17 @@ def test_clips_decode_to_what_was_rendered(motion_shapes):
 
 
 @pytest.mark.slow
-def test_the_same_pixels_whatever_fresh_memory_holds(motion_shapes, tmp_path, root):
+def test_the_same_files_whatever_fresh_memory_holds(motion_shapes, tmp_path, root):
     """What encoders read and nobody wrote would differ; glibc fills it with a byte."""
     command = [sys.executable, TOOL, '--out', str(tmp_path), *MOTION_SHAPES]
     subprocess.run(command, cwd=root, env={**os.environ, 'MALLOC_PERTURB_': '85'}, check=True)
     clips = [path.relative_to(tmp_path) for path in tmp_path.rglob('*.*') if path.suffix in VIDEOS]
     assert len(clips) == 6 * len(CLASSES)
-    pairs = {clip: (decoded(motion_shapes / clip), decoded(tmp_path / clip)) for clip in clips}
-    assert not [str(clip) for clip, pair in pairs.items() if not np.array_equal(*pair)]
-
-
-def decoded(path):
-    with av.open(str(path)) as container:
-        return np.stack([frame.to_ndarray() for frame in container.decode(video=0)])
+    assert not [
+        str(clip)
+        for clip in clips
+        if (motion_shapes / clip).read_bytes() != (tmp_path / clip).read_bytes()
+    ]
 
 
 def test_bad_arguments(tmp_path, call):

@@ -87,7 +87,8 @@ def write_clip(clip: Clip) -> None:
     partial = clip.path.with_name(clip.path.name + PARTIAL)
     codec, options = ENCODERS[clip.path.suffix]
     container = 'webm' if clip.path.suffix == '.webm' else 'mp4'
-    with av.open(str(partial), 'w', format=container) as output:
+    # Matroska's identifiers are drawn at random otherwise.
+    with av.open(str(partial), 'w', format=container, options={'fflags': '+bitexact'}) as output:
         stream = output.add_stream(codec, rate=Fraction(clip.fps), options=options)
         stream.width = stream.height = clip.size
         stream.pix_fmt = 'yuv420p'
