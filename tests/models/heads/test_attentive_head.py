@@ -88,7 +88,7 @@ def test_loss_and_predictions_are_base_heads():
     clips = torch.randn(2, 2, 3, 4, 32, 32)
     losses = model.loss(clips[:, :1], samples([1, 3]))
     losses['loss_cls'].backward()
-    assert {'top1_acc', 'top5_acc'} < losses.keys()
+    assert losses.keys() == {'top1_acc', 'loss_cls'}  # five classes have no top-5
     scores = model(clips[:, :1].detach(), stage='head')
     log = scores.log_softmax(1)
     target = torch.eye(5)[[1, 3]] * 0.9 + 0.02
