@@ -32,15 +32,13 @@ def test_triton_cases(run, file, mark, which):
     assert done.returncode == 0 and ' passed' in done.stdout, done.stdout + done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     'sizes',
     [
-        pytest.param('--arch 90', marks=pytest.mark.slow),
+        '--arch 90',
         '--arch 90 --d 24 --window 3 --part operator masked cost_volume',
-        pytest.param(
-            '--arch 80 120 --dtype float16 float32 --d 128 --window 11',
-            marks=pytest.mark.slow,
-        ),
+        '--arch 80 120 --dtype float16 float32 --d 128 --window 11',
     ],
 )
 def test_compiles_for_gpus(run, tmp_path, sizes):
