@@ -52,7 +52,7 @@ test-slow: install-test
 	$(PYTEST) -n 2 -m slow
 
 test-study: install-test
-	$(PYTEST) -n 2 -m '' projects/motion_study/tests
+	$(PYTEST) -n 2 -m '' projects
 
 # The page in Chromium, and videos of MMAction2's tools.
 test-extras: $(VENV)-extras/.installed
