@@ -64,7 +64,7 @@ def build(arm: Arm, channels: int, num_classes: int) -> tuple[ConfigDict, int]:
 
     Args:
         arm: The arm.
-        channels: Of the maps.
+        channels: Channels of the maps.
         num_classes: Number of classes.
 
     Raises:

@@ -21,15 +21,13 @@ class Data(NamedTuple):
     """A data set.
 
     Attributes:
-        folder: Its usual name.
         train: List of the training clips, "path label" a line.
         test: List of the test clips.
         num_classes: Number of classes.
         sampling: The transform that takes 8 frames.
-        epochs: Of a training.
+        epochs: How many a training has.
     """
 
-    folder: str
     train: str
     test: str
     num_classes: int
@@ -38,13 +36,12 @@ class Data(NamedTuple):
 
 
 SPREAD = dict(type='SampleFrames', clip_len=1, num_clips=8, test_mode=True)  # over the whole clip
-SPACED = dict(
-    type='SampleFrames', clip_len=8, frame_interval=3
-)  # 0, 3, ... 21 of 24: all there are
-DATA = {
-    SHAPES: Data('motion_shapes', 'train.txt', 'test.txt', 12, SPACED, 8),
-    'grid_digits': Data('grid_digits', 'digit_train.txt', 'digit_test.txt', 10, SPREAD, 20),
-    'fight': Data('fight', 'train.txt', 'test.txt', 2, SPREAD, 20),
+# Frames 0, 3, … 21 of the 24 of MotionShapes: the only clip of this length, so nothing is drawn.
+SPACED = dict(type='SampleFrames', clip_len=8, frame_interval=3)
+DATA = {  # by the names of their folders
+    SHAPES: Data('train.txt', 'test.txt', 12, SPACED, 8),
+    'grid_digits': Data('digit_train.txt', 'digit_test.txt', 10, SPREAD, 20),
+    'fight': Data('train.txt', 'test.txt', 2, SPREAD, 20),
 }
 
 

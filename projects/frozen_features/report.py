@@ -83,7 +83,7 @@ def markdown(results: list[Result]) -> str:
     pairs = [(e, d) for d in DATA for e in dict.fromkeys(r['encoder'] for r in results)]
     pairs = [pair for pair in pairs if of(results, kind='run', encoder=pair[0], data=pair[1])]
     parts = [_arms(results, *pair) for pair in pairs]
-    return '\n'.join([*parts, _linear(results), _time(results)])
+    return ''.join([*parts, _claims(results, pairs), _linear(results), _time(results)])
 
 
 def _arms(results: list[Result], encoder: str, data: str) -> str:
@@ -99,11 +99,25 @@ def _arms(results: list[Result], encoder: str, data: str) -> str:
         row = [arm, *(spread(accuracies(runs, order)) for order in ORDERS)]
         if 'mirrored' in runs[0]:
             row.append(spread([run['mirrored'] for run in runs]))
-        low_high = difference(runs, base) if base and arm != BASE else None
-        row.append('{:+.3f} ({:+.3f} to {:+.3f})'.format(*low_high) if low_high else '')
+        row.append(_interval(runs, base) if base and arm != BASE else '')
         row += [f'{runs[0]["lr"]:g}', len(runs), f'{runs[0]["parameters"]:,}']
         rows.append([*row, f'{mean([run["cpu_seconds"] for run in runs]):.0f}'])
     return _section(f'{data}, {encoder}', titles, rows)
+
+
+def _interval(own: list[Result], other: list[Result]) -> str:
+    return '{:+.3f} ({:+.3f} to {:+.3f})'.format(*difference(own, other))
+
+
+def _claims(results: list[Result], pairs: list[tuple[str, str]]) -> str:
+    others = [arm for arm in ARMS if arm != REFERENCE]
+    rows = []
+    for encoder, data in pairs:
+        own = final(results, encoder, data, REFERENCE)
+        runs = [final(results, encoder, data, arm) for arm in others]
+        cells = [_interval(own, other) if own and other else '' for other in runs]
+        rows.append([data, encoder, *cells])
+    return _section(f'Forward, {REFERENCE} less each other arm', ['data', 'encoder', *others], rows)
 
 
 def _linear(results: list[Result]) -> str:

@@ -35,7 +35,7 @@ class Run(NamedTuple):
         data: One of DATA.
         arm: One of ARMS.
         lr: Learning rate.
-        seed: Of initialization and of the order of clips.
+        seed: Decides initialization and the order of clips.
     """
 
     encoder: str

@@ -12,8 +12,8 @@ from projects.frozen_features.runs import forward
 init_default_scope('mmaction')
 
 
-@pytest.mark.parametrize('data', DATA.values(), ids=lambda data: data.folder)
-@pytest.mark.parametrize('source', SOURCES.values(), ids=lambda source: source.wheel)
+@pytest.mark.parametrize('data', DATA.values(), ids=DATA)
+@pytest.mark.parametrize('source', SOURCES.values(), ids=SOURCES)
 def test_every_arm_has_the_references_parameters(source, data):
     counts = {name: build(arm, source.channels, data.num_classes)[1] for name, arm in ARMS.items()}
     for count in counts.values():
