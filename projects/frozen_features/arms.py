@@ -20,12 +20,10 @@ class Arm(NamedTuple):
     Attributes:
         neck: Config, with what all arms share left out.
         head: Its class, if it is not AttentiveHead.
-        claim: The sentence that the arm is there to test.
     """
 
     neck: dict[str, Any]
     head: str = ''
-    claim: str = ''
 
 
 def _motion(motion: dict[str, Any], **more: Any) -> dict[str, Any]:
@@ -33,29 +31,14 @@ def _motion(motion: dict[str, Any], **more: Any) -> dict[str, Any]:
 
 
 PLAIN = _motion(dict(type='FrameDifference'), depth=0)  # a projection alone
+ATTENTION = dict(type='AlignmentGuidedTemporalAttention', assignment='none')
 ARMS = {
-    'mean': Arm(
-        PLAIN,
-        'MeanHead',
-        'the mean of each frame through an MLP, then the mean over time',
-    ),
-    'attentive': Arm(PLAIN, claim='a learned query gathers the tokens'),
-    'temporal': Arm(
-        _motion(dict(type='AlignmentGuidedTemporalAttention', assignment='none'), num_frames=8),
-        claim='attention over the frames of each place before it',
-    ),
-    'difference': Arm(
-        _motion(dict(type='FrameDifference')),
-        claim='an MLP on the difference to the next frame before it',
-    ),
-    'emim': Arm(
-        dict(type='EMIMNeck', window=WINDOW, match_init=True, **HEADS),
-        claim='EMIM before it',
-    ),
-    'motion-squeeze': Arm(
-        _motion(dict(type='MotionSqueeze', window=WINDOW)),
-        claim='MotionSqueeze before it',
-    ),
+    'mean': Arm(PLAIN, 'MeanHead'),
+    'attentive': Arm(PLAIN),
+    'temporal': Arm(_motion(ATTENTION, num_frames=8)),
+    'difference': Arm(_motion(dict(type='FrameDifference'))),
+    'emim': Arm(dict(type='EMIMNeck', window=WINDOW, match_init=True, **HEADS)),
+    'motion-squeeze': Arm(_motion(dict(type='MotionSqueeze', window=WINDOW))),
 }
 
 
