@@ -22,7 +22,7 @@ SUBSTITUTES = {
     r'load_from=CHECKPOINT': 'load_from=demo/emim_motionshapes.pth',
     r'[\w/]*epoch_\d+\.pth|CHECKPOINT': 'work_dirs/own/epoch_1.pth',
     r'data/(sthv2|NAME)/label_map\.txt': 'data/own/label_map.txt',
-    r'FOLDER': 'clips',
+    r'FOLDER|data/sthv2/videos': 'clips',
     r'videos/': 'clips/clap',  # of which none is broken
     r'clip\.mp4': 'clips/clap/p00_0.MP4',
     r'(train|test)\.txt': r'\1_list.txt',
