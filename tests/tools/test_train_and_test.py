@@ -133,7 +133,7 @@ auto_scale_lr = dict(base_batch_size=64)
     assert done.returncode == 0, done.stderr
     checkpoint = torch.load(work / 'epoch_1.pth', weights_only=True)
     assert checkpoint['optimizer']['state'][0]['step'] == 2  # 48 clips, 16 at a time: 2 and 1
-    assert checkpoint['optimizer']['param_groups'][0]['initial_lr'] == 1.5e-3  # half of the config's
+    assert checkpoint['optimizer']['param_groups'][0]['initial_lr'] == 1.5e-3  # half the config's
     ema = {k.removeprefix('module.'): v for k, v in checkpoint['ema_state_dict'].items()}
     assert any(not torch.equal(v, ema[k]) for k, v in checkpoint['state_dict'].items())
 
