@@ -1,32 +1,9 @@
-# DINOv2 ViT-B/14 on single frames, frozen, and an attentive head.
+# DINOv2 ViT-B/14.
+_base_ = 'frozen_image_base.py'
+
 model = dict(
-    type='Recognizer3D',
     backbone=dict(
-        type='FrameEncoder',
         encoder=dict(type='transformers.Dinov2Model', image_size=518, patch_size=14),
         pretrained='facebook/dinov2-base',  # or the folder where it lies
-        download=False,
-        dtype='bfloat16',
     ),
-    cls_head=dict(
-        type='AttentiveHead',
-        num_classes=174,
-        in_channels=768,
-        frame_positions=True,
-        average_clips='prob',
-    ),
-    data_preprocessor=dict(
-        type='ActionDataPreprocessor',
-        mean=[123.675, 116.28, 103.53],
-        std=[58.395, 57.12, 57.375],
-        format_shape='NCTHW',
-    ),
-)
-# Necks of the same size, 768 channels, for 16 frames of features.
-emim_neck = dict(type='EMIMNeck', in_channels=768, window=7, match_init=True)
-temporal_neck = dict(
-    type='MotionNeck',
-    in_channels=768,
-    motion=dict(type='AlignmentGuidedTemporalAttention', assignment='none'),
-    num_frames=16,
 )
