@@ -171,17 +171,19 @@ class MotionReport:
         """The table of orders, then the two lists of classes."""
         forward = self.reports['forward']
         total, failed = forward.counts.sum(), forward.failed
+        top5 = ' top-5 |' if len(self.names) > 5 else ''  # of five classes it is 1
         lines = [
             f'{total} clips of {(forward.counts > 0).sum()} classes, {failed} could not be read; '
             f'the most frequent class has {self.chance:.3f} of them.',
             '',
-            '| frames played | top-1 | top-5 | mean class | left above chance | same answer |',
-            '|---|---|---|---|---|---|',
+            f'| frames played | top-1 |{top5} mean class | left above chance | same answer |',
+            '|---' * (6 if top5 else 5) + '|',
         ]
         for order, report in self.reports.items():
             lines.append(
-                f'| {order.replace("_", " ")} | {report.accuracy():.3f} | {self.top(order, 5):.3f} '
-                f'| {report.mean_class_accuracy():.3f} | {self.left(order):.2f} '
+                f'| {order.replace("_", " ")} | {report.accuracy():.3f} '
+                + (f'| {self.top(order, 5):.3f} ' if top5 else '')
+                + f'| {report.mean_class_accuracy():.3f} | {self.left(order):.2f} '
                 f'| {self.same(order):.3f} |'
             )
         judged = int((np.nan_to_num(forward.class_accuracy()) >= LEAST).sum())

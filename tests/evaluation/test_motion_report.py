@@ -41,7 +41,9 @@ def test_classes_that_survive_and_that_turn(report):
     text = report.markdown()
     assert 'Survive shuffling: 1 of 3 classes.' in text
     assert '- moving left -> moving right, its opposite by name: 1.00 of its clips' in text
-    assert '| shuffled | 0.250 | 0.875 | 0.250 | 0.00 | 0.500 |' in text
+    assert '| shuffled | 0.250 | 0.250 | 0.00 | 0.500 |' in text and 'top-5' not in text
+    text = MotionReport(report.answers, [*NAMES, 'a foot', 'a face']).markdown()
+    assert 'top-5' in text and '| shuffled | 0.250 | 0.875 | 0.250 | 0.00 | 0.500 |' in text
 
 
 def test_nothing_is_left_of_nothing():
