@@ -45,6 +45,11 @@ def main() -> None:
     parser.add_argument('--batch-size', type=int, default=4, help='windows together; default: 4')
     parser.add_argument('--smooth', type=int, default=3, help='windows averaged; default: 3')
     parser.add_argument('--top-k', type=int, default=5)
+    parser.add_argument(
+        '--threshold',
+        type=float,
+        help='probability of a class that is there, of a network for several labels (0.5)',
+    )
     parser.add_argument('--seconds', type=float, help='end after so many of the source')
     parser.add_argument('--reconnects', type=int, default=RECONNECTS, help='of a live source')
     parser.add_argument(
@@ -79,6 +84,7 @@ def main() -> None:
         args.device,
         args.labels,
         short_side=args.short_side,
+        threshold=args.threshold,
     )
     stream = MotionStream(
         inferencer,
@@ -102,6 +108,8 @@ def main() -> None:
     print(f'{stream.frames / (time.monotonic() - began):.0f} frames a second')
     if args.short_side:
         print(f'frames of more than {args.short_side} pixels (short side) are scaled down to that')
+    if inferencer.threshold:
+        print(f'answer: the classes with a probability of {inferencer.threshold:g} or more')
     for path in args.out:
         print(path)
 
@@ -126,10 +134,12 @@ def until(windows: Iterator[StreamWindow], seconds: float | None) -> Iterator[St
 
 
 def said(windows: Iterator[StreamWindow]) -> Iterator[StreamWindow]:
-    """The windows, a line of each printed."""
+    """The windows, a line of each printed: the best class, or all that are there."""
     for window in windows:
-        best = window.prediction.top[0]
-        print(f'{window.start:9.2f} to {window.end:9.2f} s  {best.probability:.3f}  {best.name}')
+        one = window.prediction
+        guesses = one.top[:1] if one.labels is None else one.labels
+        answer = ', '.join(f'{guess.probability:.3f}  {guess.name}' for guess in guesses)
+        print(f'{window.start:9.2f} to {window.end:9.2f} s  {answer or one.answer}')
         yield window
 
 

@@ -29,13 +29,15 @@ def write_timeline(
     """Pass windows on and write them; memory does not grow with them.
 
     A CSV has a row a window and rank at once. A JSON file and a PNG are there when the windows end,
-    or when they are interrupted: what was said until then.
+    or when they are interrupted: what was said until then. Of a network for several labels all
+    classes are written whose smoothed probability is at or above the threshold: ``there`` of the
+    CSV, ``labels`` of the JSON.
 
     Args:
         stream: What the windows are of.
         windows: From calling it.
         paths: ``.json``, ``.csv``, ``.png``; their folders are made.
-        top_k: How many classes of each window are written. Defaults to 5.
+        top_k: How many classes of each window are written, if no more are there. Defaults to 5.
 
     Raises:
         ValueError: A suffix is another.
@@ -51,10 +53,13 @@ def write_timeline(
 def _written(
     stream: MotionStream, windows: Iterable[StreamWindow], paths: list[Path], top_k: int
 ) -> Iterator[StreamWindow]:
+    threshold = stream.inferencer.threshold
     with ExitStack() as stack:
         files = [stack.enter_context(WRITERS[path.suffix.lower()](stream, path)) for path in paths]
         for window in windows:
-            best = np.argsort(-window.smoothed, kind='stable')[:top_k].tolist()
+            there = 0 if threshold is None else int((window.smoothed >= threshold).sum())
+            order = np.argsort(-window.smoothed, kind='stable')
+            best = order[: max(top_k, there)].tolist()
             for file in files:
                 file.add(window, best)
             yield window
@@ -90,6 +95,7 @@ class _File:
     def __init__(self, stream: MotionStream, path: Path) -> None:
         self.stream, self.path = stream, path
         self.names = stream.inferencer.names
+        self.threshold = stream.inferencer.threshold  # None: a clip has one label
 
     def __enter__(self) -> '_File':
         return self
@@ -106,14 +112,16 @@ class _Csv(_File):
     def __enter__(self) -> '_Csv':
         self.file = open(self.path, 'w', encoding='utf-8', newline='', buffering=1)
         self.rows = csv.writer(self.file, lineterminator='\n')
-        self.rows.writerow(COLUMNS)
+        self.rows.writerow(COLUMNS if self.threshold is None else (*COLUMNS, 'there'))
         return self
 
     def add(self, window: StreamWindow, best: list[int]) -> None:
         place = window.first, window.last, f'{window.start:.3f}', f'{window.end:.3f}'
         for rank, label in enumerate(best, start=1):
             values = (window.smoothed[label], window.prediction.probabilities[label])
-            said = (f'{value:.6f}' for value in values)
+            said = [f'{value:.6f}' for value in values]
+            if self.threshold is not None:
+                said.append('yes' if values[0] >= self.threshold else 'no')
             self.rows.writerow([*place, rank, label, self.names[label], *said])
 
     def __exit__(self, *error: object) -> None:
@@ -141,6 +149,8 @@ class _Json(_File):
         ]
         times = dict(start=round(window.start, 3), end=round(window.end, 3))
         entry = dict(first=window.first, last=window.last, **times, top=top)
+        if self.threshold is not None:
+            entry['labels'] = [x for x in best if window.smoothed[x] >= self.threshold]
         self.file.write(self.separator + json.dumps(entry, ensure_ascii=False))
         self.separator = ',\n'
 

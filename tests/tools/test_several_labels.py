@@ -117,6 +117,25 @@ def test_answers_by_threshold(trained, call):
     assert [row['there'] for row in csv.DictReader(open(f'{out}.csv'))] == ['no'] * 3
 
 
+def test_a_stream_says_all_that_are_there(trained, call):
+    clip, out = trained['folder'] / 'clips' / 'a clip 0.mp4', trained['folder'] / 'stream'
+    arguments = [str(clip), str(trained['config']), str(trained['work'] / 'epoch_1.pth')]
+    files = [f'{out}.json', f'{out}.csv']
+    written = [x for file in files for x in ('--out', file)]
+    done = call('demo/stream.py', *arguments, '--threshold', '0.01', '--top-k', '1', *written)
+    assert done.returncode == 0, done.stderr
+    line = done.stdout.splitlines()[0]
+    assert all(name in line for name in COLOURS) and len(re.findall(r'0\.\d{3}  ', line)) == 3
+    assert 'answer: the classes with a probability of 0.01 or more' in done.stdout
+    timeline = json.loads((trained['folder'] / 'stream.json').read_text())
+    (window,) = timeline['windows']
+    assert sorted(window['labels']) == [0, 1, 2] and timeline['threshold'] == 0.01
+    assert [row['there'] for row in csv.DictReader(open(files[1]))] == ['yes'] * 3
+    done = call('demo/stream.py', *arguments, '--threshold', '0.999', '--out', files[1])
+    assert done.stdout.splitlines()[0].endswith('  (none)')
+    assert [row['there'] for row in csv.DictReader(open(files[1]))] == ['no'] * 3
+
+
 def test_one_clear_sentence(trained, call, tmp_path):
     done = call('demo/demo.py', '--threshold', '0.3')
     assert done.returncode == 1
