@@ -25,6 +25,9 @@ def assign(similarity: Tensor, assignment: str = 'greedy') -> Tensor:
 
     Returns:
         The column of each row, (..., N), int64.
+
+    Raises:
+        ImportError: ``'exact'`` without scipy.
     """
     N = similarity.shape[-1]
     similarity = similarity.detach().float()
@@ -35,7 +38,13 @@ def assign(similarity: Tensor, assignment: str = 'greedy') -> Tensor:
 
 
 def _exact(similarity: Tensor) -> Tensor:
-    from scipy.optimize import linear_sum_assignment  # the one user of more than torch
+    try:
+        from scipy.optimize import linear_sum_assignment  # the one user of more than torch
+    except ImportError as error:
+        raise ImportError(
+            f"assignment='exact' needs scipy, which cannot be imported ({error}); pip install "
+            "scipy, or take 'greedy'"
+        ) from error
 
     matrices = similarity.cpu().numpy()
     columns = [linear_sum_assignment(matrix, maximize=True)[1] for matrix in matrices]

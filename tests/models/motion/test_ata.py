@@ -1,3 +1,5 @@
+import sys
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -68,6 +70,13 @@ def test_exact_has_the_largest_total():
         for solver in SOLVERS
     ]
     assert (totals[1] >= totals[0] - 1e-4).all() and (totals[1] > totals[0] + 1e-3).any()
+
+
+def test_exact_without_scipy_is_one_sentence(monkeypatch):
+    monkeypatch.setitem(sys.modules, 'scipy.optimize', None)
+    module = AlignmentGuidedTemporalAttention(8, num_heads=2, assignment='exact')
+    with pytest.raises(ImportError, match="^assignment='exact' needs scipy, .* pip install scipy"):
+        module(torch.randn(1, 2, 2, 2, 8))
 
 
 def test_without_alignment_it_is_attention_over_time():
