@@ -9,6 +9,7 @@ from mmengine.registry import init_default_scope
 from torch import nn
 
 from .configs import FOLDER, config
+from .models.plain.families import need
 
 PATHS = sorted((FOLDER / 'frozen').glob('*.py'))
 ENCODERS = {path.stem[: path.stem.index('-probe')]: path for path in PATHS if '-probe' in path.stem}
@@ -84,9 +85,7 @@ def test_clips_go_through_and_the_necks_are_of_one_size(encoder):
 @pytest.mark.parametrize('encoder', ENCODERS)
 def test_the_encoders_own_classes_take_the_options(encoder):
     """With the networks' own classes, of full width and one layer."""
-    pytest.importorskip(
-        'transformers', reason='transformers is not installed', exc_type=ImportError
-    )
+    need('transformers')
     cfg = config(ENCODERS[encoder])
     options = dict(cfg.model.backbone, pretrained=False)
     options['encoder'] = dict(options['encoder'], num_hidden_layers=1)

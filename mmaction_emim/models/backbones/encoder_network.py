@@ -4,7 +4,8 @@ Nothing is downloaded unless ``download`` is True; then by the library's own cli
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -75,12 +76,29 @@ def library(owner: str, name: str) -> ModuleType:
     Raises:
         ImportError: It is not installed, or cannot be imported here.
     """
-    try:
+    with _importing(owner, name, ImportError, RuntimeError):
         return import_module(name)
-    except ImportError as error:
+
+
+@contextmanager
+def _importing(owner: str, name: str, *kinds: type[Exception]) -> Iterator[None]:
+    """What a library raises as one of ``kinds`` is that it cannot be imported; says why.
+
+    Raises:
+        ImportError: It raised such.
+    """
+    try:
+        yield
+    except kinds as error:
+        cause = error
+        while cause.__cause__ is not None:
+            cause = cause.__cause__
+        cure = f'pip install {name}' + (', with the torchvision of this torch' * (name == TIMM))
+        if 'torchvision::' in str(cause):
+            cure = 'torch and torchvision are of different builds: take both from one index'
         raise ImportError(
-            f'{owner}: the encoder needs {name}, which cannot be imported ({error}); '
-            f'pip install {name}'
+            f'{owner}: the encoder needs {name}, which cannot be imported '
+            f'({_first_line(cause)}); {cure}'
         ) from error
 
 
@@ -126,7 +144,9 @@ def _from_config(owner: str, options: dict, pretrained: bool | str, download: bo
 
 
 def _transformers_class(owner: str, name: str) -> Any:
-    cls = getattr(library(owner, TRANSFORMERS), name, None)
+    transformers = library(owner, TRANSFORMERS)
+    with _importing(owner, TRANSFORMERS, ImportError):
+        cls = getattr(transformers, name, None)
     if getattr(cls, 'config_class', None) is None:
         raise ValueError(f'{owner}: encoder: transformers has no model {name!r}')
     return cls
@@ -138,7 +158,8 @@ def _transformers_named(owner: str, name: str, pretrained: bool | str, download:
     config = _fetched(owner, name, download, transformers.AutoConfig.from_pretrained, **there)
     config = getattr(config, 'vision_config', config)  # SigLIP's and CLIP's half that sees
     try:
-        module = transformers.AutoModel.from_config(config)
+        with _importing(owner, TRANSFORMERS, ImportError):
+            module = transformers.AutoModel.from_config(config)
     except ValueError as error:
         raise ValueError(f'{owner}: encoder: {name}: {_first_line(error)}') from error
     module = _without_predictor(module)

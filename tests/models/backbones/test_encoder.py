@@ -259,6 +259,18 @@ def test_a_missing_library_is_one_sentence(monkeypatch, encoder, name):
         FrameEncoder(encoder)
 
 
+def test_torchvision_of_another_build_is_one_sentence(monkeypatch, tmp_path):
+    error = 'operator torchvision::nms does not exist'  # torchvision's own, without its libraries
+    (tmp_path / 'torchvision.py').write_text(f'raise RuntimeError({error!r})\n')
+    (tmp_path / 'timm.py').write_text('import torchvision\n')
+    for name in ('torchvision', 'timm'):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.syspath_prepend(tmp_path)
+    message = rf'^FrameEncoder: the encoder needs timm, .*\({error}\); .* take both from one index$'
+    with pytest.raises(ImportError, match=message):
+        FrameEncoder(dict(type='timm.resnet18'))
+
+
 def test_in_a_recognizer_the_rest_learns_and_the_table_shows_what_is_frozen(log):
     from mmengine.optim import build_optim_wrapper
 

@@ -1,6 +1,9 @@
 """FrameEncoder and VideoEncoder around networks of timm and transformers; nothing is downloaded."""
 
 import json
+import os
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -8,7 +11,7 @@ from mmengine.registry import init_default_scope
 
 from mmaction_emim.models import FrameEncoder, VideoEncoder
 
-from ..plain.families import FAMILIES, GRID, SIZES, build
+from ..plain.families import FAMILIES, GRID, SIZES, build, need
 
 T, H, W = GRID
 DINO = dict(type='transformers.Dinov2Model', **SIZES, image_size=16, patch_size=8, mlp_ratio=2)
@@ -21,10 +24,6 @@ def seed(monkeypatch, tmp_path):
     monkeypatch.setenv('HF_HOME', str(tmp_path / 'hub'))  # an empty cache
     init_default_scope('mmaction')
     torch.manual_seed(0)
-
-
-def need(name):
-    return pytest.importorskip(name, reason=f'{name} is not installed', exc_type=ImportError)
 
 
 def encoder_of(name, **options):
@@ -161,6 +160,39 @@ def test_what_is_not_there_is_one_sentence(library, encoder, message):
     with pytest.raises((OSError, ValueError), match=f'^FrameEncoder: .*{message}') as info:
         FrameEncoder(encoder).init_weights()
     assert '\n' not in str(info.value)
+
+
+WITHOUT_TORCHVISION = """
+import sys
+from mmaction_emim.models import FrameEncoder
+
+for encoder in (dict(type='transformers.Dinov2Model'), sys.argv[1]):
+    try:
+        FrameEncoder(encoder)
+    except ImportError as error:
+        print(error)
+"""
+
+
+@pytest.mark.slow
+def test_transformers_beside_torchvision_of_another_build(tmp_path):
+    need('transformers')
+    error = 'operator torchvision::nms does not exist'  # torchvision's own, without its libraries
+    (tmp_path / 'torchvision').mkdir()
+    (tmp_path / 'torchvision' / '__init__.py').write_text(f'raise RuntimeError({error!r})\n')
+    (tmp_path / 'config.json').write_text(json.dumps(dict(model_type='dinov2')))
+    done = subprocess.run(
+        [sys.executable, '-c', WITHOUT_TORCHVISION, tmp_path],
+        env={**os.environ, 'PYTHONPATH': os.pathsep.join([str(tmp_path), *sys.path])},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    sentence = (
+        f'FrameEncoder: the encoder needs transformers, which cannot be imported ({error}); torch '
+        'and torchvision are of different builds: take both from one index\n'
+    )
+    assert done.stdout.endswith(2 * sentence)
 
 
 def test_folders_that_are_none(tmp_path):

@@ -1,6 +1,8 @@
 """Small networks of timm and transformers, from their own classes; nothing is downloaded."""
 
 from collections.abc import Callable
+from importlib import import_module
+from types import ModuleType
 from typing import NamedTuple
 
 import pytest
@@ -101,13 +103,18 @@ FAMILIES = {
 }  # fmt: skip
 
 
+def need(name: str) -> ModuleType:
+    """timm or transformers; skips where its models cannot be imported, and says why."""
+    try:
+        import_module({'transformers': 'transformers.modeling_utils'}.get(name, name))
+        return import_module(name)
+    except (ImportError, RuntimeError) as error:  # torchvision's, where it does not fit
+        pytest.skip(f'{name} cannot be imported: {error}')
+
+
 def build(name: str) -> tuple[nn.Module, Callable[[nn.Module], Tensor]]:
     """A network in evaluation mode, and what gives its tokens for two fixed clips."""
-    library = pytest.importorskip(
-        'timm' if name.startswith('timm') else 'transformers',
-        reason=f'{name} is of a library that is not installed',
-        exc_type=ImportError,
-    )
+    library = need('timm' if name.startswith('timm') else 'transformers')
     torch.manual_seed(0)
     family = FAMILIES[name]
     model = family.build(library).eval()
