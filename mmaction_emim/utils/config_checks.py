@@ -4,6 +4,7 @@ import inspect
 import re
 from collections.abc import Iterator
 from difflib import get_close_matches
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +96,7 @@ def _loader_mistakes(cfg: Config, loaders: tuple[str, ...]) -> Iterator[str]:
 
 
 def _synchronized_batch_norm(cfg: Config, loaders: tuple[str, ...]) -> Iterator[str]:
-    """torch's refuses CPUs, at the first step; a single process is not asked to synchronize."""
+    """torch's refuses CPUs, at the first step; one process is not asked to; mmcv-lite has none."""
     for place, holder in (('', cfg), ('strategy.', cfg.get('strategy') or {})):
         value = holder.get('sync_bn')
         several = 'train_dataloader' in loaders and cfg.get('launcher', 'none') != 'none'
@@ -103,6 +104,11 @@ def _synchronized_batch_norm(cfg: Config, loaders: tuple[str, ...]) -> Iterator[
             yield (
                 f'{place}sync_bn={value!r}: synchronized BatchNorm needs GPUs, and this training '
                 'is on CPUs; leave it out, or train the whole batch in one process'
+            )
+        elif value == 'mmcv' and several and find_spec('mmcv._ext') is None:
+            yield (
+                f"{place}sync_bn='mmcv' needs the compiled operators of mmcv, which mmcv-lite has "
+                "not; sync_bn='torch' needs torch alone"
             )
 
 

@@ -137,6 +137,12 @@ def test_synchronized_batch_norm_of_one_process_or_on_gpus(monkeypatch):
     check_config(Config(dict(train_dataloader=clips(), sync_bn='torch', launcher='none')))
     monkeypatch.setattr(config_checks, 'get_device', lambda: 'cuda')
     check_config(Config(dict(train_dataloader=clips(), sync_bn='torch', launcher='pytorch')))
+    mmcv = Config(dict(train_dataloader=clips(), sync_bn='mmcv', launcher='pytorch'))
+    monkeypatch.setattr(config_checks, 'find_spec', lambda name: None)  # as beside mmcv-lite
+    with pytest.raises(ValueError, match="sync_bn='mmcv' needs .* which mmcv-lite has not"):
+        check_config(mmcv)
+    monkeypatch.setattr(config_checks, 'find_spec', lambda name: name == 'mmcv._ext' or None)
+    check_config(mmcv)
 
 
 def test_a_test_takes_keys_that_nobody_reads():

@@ -7,9 +7,11 @@ import pytest
 import torch
 from mmaction.registry import MODELS
 from mmengine.config import Config
+from mmengine.model import convert_sync_batchnorm
 from mmengine.registry import init_default_scope
 from torch import nn
 
+from mmaction_emim.compat import BatchNorm
 from mmaction_emim.models.backbones import EMIMUniFormer
 
 from ...conftest import ROOT
@@ -59,6 +61,27 @@ def test_recomputing_changes_memory_alone(backbone, clip):
         torch.testing.assert_close(q.grad, p.grad, rtol=1e-6, atol=1e-6, msg=name)
     for (name, p), q in zip(backbone.named_buffers(), recomputed.buffers(), strict=True):
         assert name.endswith('num_batches_tracked') or torch.equal(p, q), name
+
+
+def test_synchronized_batch_norm_is_the_same_in_one_process(clip):
+    """What it does in several needs GPUs: the statistics of all."""
+    net = EMIMUniFormer('tiny', with_cp=[1, 2, 3, 4])
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter.add_(0.1 * torch.randn(parameter.shape))
+    synchronized = convert_sync_batchnorm(copy.deepcopy(net), 'torch')
+    norms = [m for m in net.modules() if isinstance(m, BatchNorm)]
+    assert len(norms) == sum(isinstance(m, nn.SyncBatchNorm) for m in synchronized.modules()) > 0
+    assert [*net.state_dict()] == [*synchronized.state_dict()]
+    for mode in (True, False):
+        out, again = net.train(mode)(clip), synchronized.train(mode)(clip)
+        assert torch.equal(out, again)
+        out.square().sum().backward()
+        again.square().sum().backward()
+    for name, p in [*net.named_buffers()]:
+        assert torch.equal(p, synchronized.get_buffer(name)), name
+    for name, p in net.named_parameters():
+        assert torch.equal(p.grad, synchronized.get_parameter(name).grad), name
 
 
 @pytest.mark.parametrize('stages', [[5], 3, [0]])
