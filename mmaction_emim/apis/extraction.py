@@ -16,6 +16,7 @@ from mmaction_emim.datasets.feature_maps import read_json
 from .recognizer import init_recognizer
 
 NAMES = ('config', 'checkpoint')  # of files, which may be copied or renamed
+WEIGHTS = ('pretrained', 'checkpoint')  # likewise, in a network's config: their hash tells
 
 
 def load_backbone(
@@ -74,6 +75,8 @@ def plain(settings: Any) -> Any:
 def check_settings(path: Path, settings: dict[str, Any]) -> None:
     """Refuse that a folder gets features of two kinds; one without any passes.
 
+    Weights are known by their hash, wherever their files lie.
+
     Args:
         path: JSON file of what was made before.
         settings: What is to be made, :func:`plain`.
@@ -83,11 +86,24 @@ def check_settings(path: Path, settings: dict[str, Any]) -> None:
     """
     before = read_json(path) if path.is_file() else settings
     for key, value in settings.items():
-        if key not in NAMES and before.get(key) != value:
+        if key not in NAMES and _without_files(before.get(key)) != _without_files(value):
             raise ValueError(
                 f'{path}: {key} was {_short(before.get(key))}, now it is {_short(value)}; give '
                 'another --out'
             )
+
+
+def _without_files(settings: Any) -> Any:
+    """Settings without the paths and names of weights."""
+    if isinstance(settings, list):
+        return [_without_files(x) for x in settings]
+    if not isinstance(settings, dict):
+        return settings
+    return {
+        key: _without_files(value)
+        for key, value in settings.items()
+        if key not in WEIGHTS or not (value is None or isinstance(value, str))
+    }
 
 
 def _text(value: Any) -> Any:

@@ -182,6 +182,17 @@ def test_an_encoder_with_weights_of_its_own(cfg, tmp_path):
     found = FeatureMaps(tmp_path / 'val').read(clips.get_data_info(0)['video_id'])[0]
     torch.testing.assert_close(torch.from_numpy(found), expected, rtol=1e-4, atol=1e-4)
 
+    (tmp_path / 'patches.pth').rename(tmp_path / 'moved.pth')
+    cfg.model.backbone.pretrained = str(tmp_path / 'moved.pth')
+    (report,) = extract(cfg, None, tmp_path, splits=['val'], dtype='float32')
+    assert (report.written, report.kept) == (0, CLIPS)
+    cfg.model.backbone.pool = 2
+    with pytest.raises(ValueError, match='maps.json: network was .* now it is'):
+        extract(cfg, None, tmp_path, splits=['val'], dtype='float32')
+    torch.save(Patches().state_dict(), tmp_path / 'moved.pth')
+    with pytest.raises(ValueError, match='maps.json: backbone_sha256 was'):
+        extract(cfg, None, tmp_path, splits=['val'], dtype='float32')
+
 
 def test_maps_are_the_backbones(cfg, weights, out):
     model, clips = network(cfg, weights), DATASETS.build(cfg.val_dataloader.dataset)
