@@ -19,6 +19,8 @@ ORDER, CLIP, MODEL = range(3)  # what is drawn for
 def seed_streams(kind: int, seed: int, *place: int) -> None:
     """Seed Python's, NumPy's and torch's streams of this process.
 
+    Those of devices are seeded for ``MODEL``, else where CUDA is in use.
+
     Args:
         kind: ``ORDER``, ``CLIP`` or ``MODEL``.
         seed: The run's.
@@ -27,7 +29,11 @@ def seed_streams(kind: int, seed: int, *place: int) -> None:
     state = np.random.SeedSequence((kind, seed, *place)).generate_state(4)
     np.random.seed(state)
     random.seed(state.tobytes())
-    torch.manual_seed(int(state[:2].view(np.uint64)[0]))
+    torch_seed = int(state[:2].view(np.uint64)[0])
+    if kind == MODEL or torch.cuda.is_initialized():
+        torch.manual_seed(torch_seed)
+    else:  # manual_seed formats the call stack for devices to come: longer than all the rest
+        torch.default_generator.manual_seed(torch_seed)
 
 
 @contextmanager

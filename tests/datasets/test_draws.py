@@ -9,7 +9,7 @@ from mmengine.dist import get_rank
 from torch import multiprocessing
 from torch.utils.data import BatchSampler, DataLoader, Dataset, WeightedRandomSampler
 
-from mmaction_emim.datasets.draws import CLIP, ORDER, SeededBatchSampler, seed_streams
+from mmaction_emim.datasets.draws import CLIP, MODEL, ORDER, SeededBatchSampler, seed_streams
 
 
 def draws():
@@ -43,6 +43,15 @@ def test_every_number_and_what_is_drawn_for_count():
         seen += [draws()]
     assert seen[: len(places)] == seen[len(places) :]
     assert len({x for each in seen for x in each}) == 3 * len(places)
+
+
+@pytest.mark.parametrize('kind', [ORDER, CLIP, MODEL])
+def test_torch_draws_as_after_manual_seed(kind):
+    state = np.random.SeedSequence((kind, 3, 1, 2)).generate_state(4)
+    torch.manual_seed(int(state[:2].view(np.uint64)[0]))
+    expected = torch.get_rng_state()
+    seed_streams(kind, 3, 1, 2)
+    assert torch.equal(torch.get_rng_state(), expected)
 
 
 @pytest.mark.parametrize('workers', [0, 1, 3])
