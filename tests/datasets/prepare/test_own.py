@@ -132,7 +132,7 @@ def test_a_group_on_both_given_sides_leaves_training(tmp_path):
     found = good([*train, *val])
     result = sort_clips(tmp_path, [*train, *val], found, dict(val=0.2, test=0), seed=0)
     assert len(result.of('val')) == 6 and len(result.of('train')) == 12
-    assert "group '1' is in a held-out list, too" in result.left_out.values()
+    assert 'its group is in a held-out list, too: 1' in result.left_out.values()
 
 
 def test_copies_keep_the_held_out_one_and_none_in_several_classes(tmp_path):

@@ -93,7 +93,7 @@ def sort_clips(
         later = groups_in((c for s in SPLITS[i + 1 :] for c in result.of(s)), SPLITS)
         for clip in result.of(split):
             if clip.group in later:
-                left_out[clip.path] = f'group {clip.group!r} is in a held-out list, too'
+                left_out[clip.path] = f'its group is in a held-out list, too: {clip.group}'
     if len({label for clip in result.of('train') for label in clip.labels}) < 2:
         raise ValueError(
             f'{root}: clips of 2 classes or more are needed to train on; of {len(clips)} that were '

@@ -4,6 +4,8 @@ import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from mmengine.device import get_device
+
 from mmaction_emim.utils.files import write_text
 
 from .clips import COLUMNS, SPLITS, OwnClip, find_clips, read_table, with_groups, with_splits
@@ -107,6 +109,8 @@ def prepare_own(
         yield f'{path} is yours and stays as it is'
         path = path.with_suffix('.new.py')
     write_text(path, text)
+    if network == 'small' and get_device() == 'cpu':
+        yield 'no GPU was found, and --network small is for one; --network tiny is for a CPU'
     yield f'{out / "report.tsv"}: every clip, its length, size, rate, codec, and why it is left out'
     yield f'{path}: a config for these clips, with its reasons; next: python tools/train.py {path}'
 
