@@ -52,13 +52,13 @@ def read_keys() -> set[str]:
 
 
 def misspelled(cfg: Config) -> Iterator[str]:
-    """Top-level keys that nobody reads and that are almost a key that MMEngine reads."""
+    """Top-level keys that nobody reads and that are almost a key that is read, or a variable."""
     read = read_keys()
-    likely = [key for key in read if not key.startswith('tta_')]  # test_pipeline is no slip
+    likely = {key for key in {*read, *cfg} if not key.startswith('tta_')}  # of test_pipeline
     for key in cfg:
         if key in read or re.search(rf'\b{re.escape(key)}\b(?!\s*=[^=])', cfg.text or ''):
             continue
-        if close := get_close_matches(key, likely, n=1, cutoff=CLOSE):
+        if close := get_close_matches(key, likely - {key}, n=1, cutoff=CLOSE):
             yield f'{cfg.filename}: {key} is read by nobody; did you mean {close[0]}?'
 
 

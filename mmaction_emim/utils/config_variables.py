@@ -5,11 +5,14 @@ MMEngine reads base files before the config that derives from them, and a config
 """
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
+
+from .config_checks import read_keys
 
 VARIABLES = {  # and the keys that they are used under alone
     'clip_len': ('clip_len',),
@@ -72,7 +75,8 @@ def complete_overrides(cfg: Config, overrides: dict[str, Any], used: set[str]) -
 def check_variables(cfg: Config) -> None:
     """Refuse a config file that sets a variable which its base file has already used.
 
-    The copy of a config that a run leaves has no base file, and every value is there by itself.
+    Any variable that the base file alone reads, not ``VARIABLES`` only. The copy of a config that a
+    run leaves has no base file, and every value is there by itself.
 
     Raises:
         ValueError: Names file, line, variable and what keeps another value.
@@ -85,8 +89,16 @@ def check_variables(cfg: Config) -> None:
     if '_base_' not in {node.id for node in names}:
         return
     read = {node.id for node in names if isinstance(node.ctx, ast.Load)}
+    bases = (cfg.text or '').replace(file.read_text(encoding='utf-8'), '')
     for node in names:
-        if node.id not in VARIABLES or node.id in read:
+        if node.id in read or node.id.startswith('_'):
+            continue
+        if node.id not in VARIABLES:
+            if node.id not in read_keys() and _used(node.id, bases):
+                raise ValueError(
+                    f'{file}:{node.lineno}: {node.id} has no effect: the base file has used its '
+                    'own value already; docs/data.md says how to derive'
+                )
             continue
         if node.id not in VARIABLES[node.id] and not copies(cfg, node.id):
             raise ValueError(
@@ -101,6 +113,12 @@ def check_variables(cfg: Config) -> None:
                     f'is {value!r}, since base files are read first; docs/data.md says how to '
                     'derive'
                 )
+
+
+def _used(name: str, text: str) -> bool:
+    """Whether a config's text sets a variable and reads it."""
+    sets = re.search(rf'^{name}\s*=[^=]', text, re.MULTILINE)
+    return bool(sets and re.search(rf'\b{name}\b(?!\s*=[^=])', text))
 
 
 def _leaves(node: Any, path: str = '', whole: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:

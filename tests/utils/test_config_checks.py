@@ -155,6 +155,9 @@ def test_a_variable_that_the_file_reads_is_none(tmp_path):
     assert not list(misspelled(Config.fromfile(path)))
     path.write_text('work_dirs = "x"\n')
     assert list(misspelled(Config.fromfile(path)))
+    path.write_text('max_epochs = 2\ntrain_cfg = dict(by=max_epochs)\nmax_epoch = 3\n')
+    (slip,) = misspelled(Config.fromfile(path))
+    assert slip.endswith('max_epoch is read by nobody; did you mean max_epochs?')
 
 
 def test_a_root_for_one_of_three_loaders():

@@ -74,6 +74,20 @@ def test_an_override_without_effect_is_refused(config, name, instead):
         check_overrides(fresh(config), {name: 3})
 
 
+@pytest.mark.parametrize('text', ['max_epochs = 3', 'train_pipeline = []'])
+def test_any_variable_that_the_base_file_has_used_is_refused(tmp_path, text):
+    base, mine = tmp_path / 'base.py', tmp_path / 'mine.py'
+    base.write_text(
+        'max_epochs = 30\ntrain_cfg = dict(max_epochs=max_epochs)\ntrain_pipeline = [1]\n'
+        'train_dataloader = dict(pipeline=train_pipeline)\n'
+    )
+    mine.write_text(f"_base_ = 'base.py'\n{text}\n")
+    with pytest.raises(ValueError, match=r'mine.py:2: \w+ has no effect: the base file has used'):
+        check_variables(Config.fromfile(mine))
+    mine.write_text(f"_base_ = 'base.py'\n{text}\nmodel = dict(a={text.split()[0]})\n")
+    check_variables(Config.fromfile(mine))
+
+
 def derived(folder, text):
     path = folder / 'mine.py'
     path.write_text(f"_base_ = '{FOLDER / 'emim_sthv2.py'}'\n{text}\n")
