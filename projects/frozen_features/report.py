@@ -136,6 +136,7 @@ def _time(results: list[Result]) -> str:
         if runs:
             head = mean([run['cpu_seconds'] for run in runs])
             rows.append([r['data'], r['encoder'], f'{r["cache_cpu_seconds"]:.0f}', f'{head:.0f}'])
+    rows.sort(key=lambda row: list(DATA).index(row[0]))
     return _section(
         'Time, in seconds of one core', ['data', 'encoder', 'maps', f'{REFERENCE}'], rows
     )
