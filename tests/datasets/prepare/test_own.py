@@ -255,6 +255,13 @@ def test_settings_follow_the_clips():
     assert choose([described(10)] * 20, ['leftover', 'a'], 'tiny').flip
 
 
+def test_more_classes_get_more_steps_from_scratch():
+    clips = [described(16)] * 800
+    epochs = [choose(clips, [str(i) for i in range(n)], 'tiny').max_epochs for n in (2, 3, 6, 90)]
+    assert epochs == [10, 10, 15, 25]  # of 100 steps
+    assert choose(clips, [str(i) for i in range(90)], 'small').max_epochs == 15
+
+
 @pytest.mark.parametrize('frames', [60, 3000])
 def test_the_config_of_the_fine_tuned_network_is_whole(tmp_path, root, frames):
     from mmaction_emim.datasets.prepare.own.config import config_text

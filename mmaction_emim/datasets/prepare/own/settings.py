@@ -59,7 +59,8 @@ def choose(clips: Sequence[Description], classes: Sequence[str], network: str) -
     named = next((name for name in classes if DIRECTIONS.search(name)), None)
     batch_size = max(2, min(8, len(clips) // 8))
     steps = -(-len(clips) // batch_size)
-    wanted = 1500 if small else 800
+    # From scratch the loss stays longer at that of guessing the more classes there are.
+    wanted = 1500 if small else min(2500, max(800, 250 * len(classes)))
     max_epochs = min(100, max(10, -(-wanted // steps)))
     lr = float(f'{(5e-5 if small else 7e-4) * batch_size / 8:.2g}')
     sides = sorted({min(clip.height, clip.width) for clip in clips})
