@@ -59,6 +59,16 @@ def test_scores_are_the_formulas(depth, queries):
         np.testing.assert_allclose(scores.detach().numpy(), want, rtol=1e-4, atol=1e-5)
 
 
+def test_deeper_blocks_add_less_at_first():
+    torch.manual_seed(0)
+    made = AttentiveHead(num_classes=2, in_channels=128, depth=3)
+    made.init_weights()
+    for n, block in enumerate(made.blocks, start=1):
+        for layer in (block.attn.out_proj, block.mlp[2]):
+            assert layer.weight.std().item() == pytest.approx(0.02 / (2 * n) ** 0.5, rel=0.05)
+        assert block.mlp[0].weight.std().item() == pytest.approx(0.02, rel=0.05)
+
+
 def test_only_positions_tell_the_order_of_frames():
     x = torch.randn(2, 8, 4, 2, 3)
     plain, placed = head(), head(frame_positions=True)
