@@ -3,8 +3,8 @@
 import importlib.machinery
 import importlib.metadata
 import importlib.util
-import logging
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import Any
@@ -57,29 +57,35 @@ def leave_out_vindlu(multimodal: ModuleType) -> None:
     """With any ``transformers`` there, mmaction2 imports VindLU, which fits few of its versions.
 
     No model imports where VindLU does not (no upstream issue found). Cure: the placeholders that
-    upstream registers without ``transformers``.
+    upstream registers without ``transformers``; they say why when they are built.
     """
     from mmaction.registry import MODELS, TOKENIZER
     from mmaction.utils import dependency
-    from mmengine.logging import print_log
 
     vindlu = f'{multimodal.__name__}.vindlu'
     if not dependency.WITH_MULTIMODAL:
         return
     try:
-        importlib.import_module(vindlu)
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore')  # timm's, about names that VindLU uses
+            importlib.import_module(vindlu)
     except Exception as error:  # of any of transformers' modules
         dependency.WITH_MULTIMODAL = False
         for registry in (MODELS, TOKENIZER):
             for name, component in list(registry.module_dict.items()):
                 if component.__module__.startswith(vindlu):
                     del registry.module_dict[name]
-        print_log(
-            "MMAction2's VindLU is left out, since it cannot be imported with transformers "
-            f'{importlib.metadata.version("transformers")}: {error}',
-            logger='current',
-            level=logging.WARNING,
-        )
+        version = importlib.metadata.version('transformers')
+        why = f"MMAction2's VindLU cannot be imported with transformers {version}: {error}"
+
+        def placeholders(names: list[str], registry: Any) -> None:
+            for name in names:
+                registry.register_module(name=name, module=refuse)
+
+        def refuse(*args: Any, **kwargs: Any) -> None:
+            raise ImportError(why)
+
+        dependency.register_multimodal_placeholder = placeholders
 
 
 @after('mmaction.models.heads.base')

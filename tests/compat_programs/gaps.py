@@ -286,6 +286,9 @@ def error_of(function: Callable[[], None]) -> str | None:
 
 def add_drn() -> None:
     """The localizer as MMAction2's repository has it, so that the other gaps can be reached."""
+    from mmaction.utils import dependency
+
+    dependency.WITH_MULTIMODAL = False  # as without transformers; vindlu.py is of what is with it
     for name in ('mmaction.models.localizers.drn', 'mmaction.models.localizers.drn.drn'):
         sys.modules.setdefault(name, ModuleType(name)).DRN = object
 

@@ -28,7 +28,12 @@ def main(which: str) -> None:
         print(json.dumps(dict(error=f'{type(error).__name__}: {error}')))
     else:
         vindlu = hasattr(multimodal, 'VindLUVQA')
-        print(json.dumps(dict(error=None, vindlu=vindlu, registered='VindLUVQA' in MODELS)))
+        try:
+            MODELS.build(dict(type='VindLUVQA'))
+        except Exception as error:
+            built = str(error)
+        found = dict(vindlu=vindlu, registered='VindLUVQA' in MODELS, built=built)
+        print(json.dumps(dict(error=None, **found)))
 
 
 if __name__ == '__main__':
