@@ -63,6 +63,9 @@ def test_what_is_installed_otherwise_is_named(load, copied):
     assert re.fullmatch(r'einops \S+ is installed, 0\.8\.1 is locked', line)
 
 
+PAGE = 3, 11  # the Python whose table the page has
+
+
 def test_every_licence_is_known_and_on_the_page(load, root):
     licences, page = load('licences'), (root / 'docs' / 'supply.md').read_text()
     rows = dict(re.findall(r'^\| (.+?) \| (.+) \|$', page, flags=re.MULTILINE))
@@ -74,7 +77,8 @@ def test_every_licence_is_known_and_on_the_page(load, root):
         if dist.name.lower().replace('_', '-') in names:
             named = licences.licence(dist)
             assert not licences.unknown(named), dist.name
-            listed = dist.name in rows.get(named, '').split(', ')
+            # Another Python has other versions, some of which word it otherwise.
+            listed = PAGE != sys.version_info[:2] or dist.name in rows.get(named, '').split(', ')
             assert listed, f'{dist.name} ({named}): copy the tables of .ci/licences.py to the page'
 
 
