@@ -12,7 +12,7 @@ from mmengine.registry import init_default_scope
 from mmengine.runner.checkpoint import load_checkpoint
 from torch import Tensor, nn
 
-from mmaction_emim.models.motion import EMIMAttention
+from mmaction_emim.models.motion import AlignmentGuidedTemporalAttention, EMIMAttention
 
 from .complexity import without_downloads
 from .export_metadata import FILE
@@ -57,7 +57,7 @@ def exportable(cfg: Config, checkpoint: str | None = None) -> Scores:
         checkpoint: Its weights; None leaves them random.
 
     Raises:
-        ValueError: The recognizer is of another kind.
+        ValueError: The recognizer is of another kind, or holds ATA with an assignment.
     """
     if not cfg.model.type.endswith('Recognizer3D'):
         raise ValueError(f'export: model.type must be Recognizer3D, got {cfg.model.type!r}')
@@ -69,6 +69,11 @@ def exportable(cfg: Config, checkpoint: str | None = None) -> Scores:
     for module in model.modules():
         if isinstance(module, EMIMAttention):
             module.backend = 'tiled'  # of plain operators
+        if isinstance(module, AlignmentGuidedTemporalAttention) and module.assignment != 'none':
+            raise ValueError(
+                f'export: {type(module).__name__} has assignment={module.assignment!r}, whose '
+                "rounds depend on the clip, which no graph holds; accepted is 'none'"
+            )
     scores = Scores(model).eval()
     scores.dataset_meta = dataset_meta(loaded)
     return scores

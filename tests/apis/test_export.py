@@ -18,6 +18,9 @@ def trained(request, tmp_path_factory, root):
     cfg = Config.fromfile(root / 'configs' / 'emim_motionshapes.py')
     if request.param == 'neck':
         cfg.model.neck = dict(type='EMIMNeck', in_channels=64)
+        cfg.model.cls_head = dict(
+            type='AttentiveHead', num_classes=12, in_channels=64, frame_positions=True
+        )
     torch.manual_seed(0)
     model = MODELS.build(cfg.model).eval()
     for name, parameter in model.named_parameters():
@@ -70,3 +73,15 @@ def test_other_recognizers_are_refused(root):
     cfg = Config(dict(model=dict(type='Recognizer2D')))
     with pytest.raises(ValueError, match="must be Recognizer3D, got 'Recognizer2D'"):
         exportable(cfg)
+
+
+def test_assignments_that_depend_on_the_clip_are_refused(root):
+    cfg = Config.fromfile(root / 'configs' / 'emim_motionshapes.py')
+    for assignment in ('greedy', 'none'):
+        motion = dict(type='AlignmentGuidedTemporalAttention', assignment=assignment)
+        cfg.model.neck = dict(type='MotionNeck', in_channels=64, motion=motion)
+        if assignment == 'none':
+            exportable(cfg)
+        else:
+            with pytest.raises(ValueError, match="assignment='greedy', .* accepted is 'none'"):
+                exportable(cfg)

@@ -137,7 +137,7 @@ class AttentiveHead(BaseHead):
         tokens = tokens.flatten(1, 3)
         for block in self.blocks[:-1]:
             tokens = block(tokens)
-        queries = self.queries.to(tokens.dtype).repeat(len(tokens), 1, 1)
+        queries = self.queries.to(tokens.dtype).repeat(tokens.shape[0], 1, 1)
         pooled = self.blocks[-1](tokens, queries).mean(dim=1)
         return self.fc_cls(self.dropout(pooled))
 

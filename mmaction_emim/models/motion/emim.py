@@ -163,7 +163,7 @@ class EMIMAttention(nn.Module):
             out_of_frame=self.out_of_frame,
             backend=self.backend,
         )
-        return affinity.unflatten(0, (len(x), -1))
+        return affinity.unflatten(0, (x.shape[0], -1))
 
     def motion_field(self, x: Tensor, head: int | None = None) -> ops.MotionField:
         """Where the affinity says that each token goes by the next frame.

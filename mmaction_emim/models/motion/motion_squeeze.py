@@ -134,7 +134,7 @@ class MotionSqueeze(nn.Module):
                 backend=self.backend,
             )
         )
-        similarity = similarity.squeeze(1).unflatten(0, (len(x), -1))  # (B, T-1, H, W, w*w)
+        similarity = similarity.squeeze(1).unflatten(0, (x.shape[0], -1))  # (B, T-1, H, W, w*w)
         confidence, best = similarity.max(-1)
         offsets = self.offsets.to(similarity.dtype)
         distance = (offsets - offsets[best].unsqueeze(-2)).square().sum(-1)
