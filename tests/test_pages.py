@@ -32,7 +32,7 @@ SUBSTITUTES = {
 }
 # What is not run, and why.
 NOT_RUN = {
-    'data/fight': 'public clips',
+    'data/digits': 'public clips',
     '--threshold': 'a test with several labels; tests/tools/test_several_labels.py has one',
     'init_cfg.checkpoint=FILE': 'the weights that a config names by an address',
     'convert_emim.py theirs.pyth': 'a file of the authors; tests/tools/test_convert.py has one',
