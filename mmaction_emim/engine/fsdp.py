@@ -3,6 +3,8 @@
 Derives from ``mmengine._strategy``, which MMEngine keeps private and has no other door to.
 """
 
+import warnings
+from functools import partial
 from typing import Any
 
 import torch
@@ -59,8 +61,15 @@ class ResumableFSDPStrategy(FSDPStrategy):
         """As built by MMEngine, but that a gradient's norm is that of all shards together."""
         wrapper = super().build_optim_wrapper(*args, **kwargs)
         if getattr(wrapper, 'clip_func', None) is nn.utils.clip_grad_norm_:
-            wrapper.clip_func = lambda _, **limits: self.model.clip_grad_norm_(**limits)
+            wrapper._clip_grad = partial(self._clip_grad, wrapper)
         return wrapper
+
+    def _clip_grad(self, wrapper: BaseOptimWrapper) -> None:
+        """MMEngine's asks nothing of a process whose shard has no gradient; the others wait."""
+        with warnings.catch_warnings():
+            warnings.filterwarnings('ignore', 'Called FSDP.clip_grad_norm_.* no gradients')
+            norm = self.model.clip_grad_norm_(**wrapper.clip_grad_kwargs)
+        wrapper.message_hub.update_scalar(f'train/{wrapper.grad_name}', float(norm))
 
     def optim_state_dict(self) -> dict:
         """The optimizer's state and, which FSDP leaves out, the wrapper's own."""
