@@ -46,8 +46,8 @@ def pickles(folder: Path) -> dict[str, bytes]:
         'INST': b"(S'%s'\nios\nmkdir\n." % name,
         'OBJ': b"(cos\nmkdir\nS'%s'\no." % name,
         'STACK_GLOBAL': b'\x80\x04\x8c\x02os\x8c\x05mkdir\x93' + short + b'\x85R.',
-        'dots': b'\x80\x04\x8c\x07pathlib\x8c\x08os.mkdir\x93' + short + b'\x85R.',
-        'getattr': b'\x80\x04cbuiltins\ngetattr\ncpathlib\nos\n\x8c\x05mkdir\x86R'
+        'dots': b'\x80\x04\x8c\x06shutil\x8c\x08os.mkdir\x93' + short + b'\x85R.',
+        'getattr': b'\x80\x04cbuiltins\ngetattr\ncshutil\nos\n\x8c\x05mkdir\x86R'
         + short
         + b'\x85R.',
     }
