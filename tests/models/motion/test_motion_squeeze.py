@@ -104,3 +104,18 @@ def test_a_moved_picture_is_seen_to_move():
 def test_refusals(options, message):
     with pytest.raises(ValueError, match=message):
         MotionSqueeze(8, **options)
+
+
+def test_exported_with_a_free_batch():
+    torch.manual_seed(0)
+    module = MotionSqueeze(8, window=3, backend='tiled').eval()
+    for parameter in module.parameters():
+        torch.nn.init.normal_(parameter)
+    batch = torch.export.Dim('batch', max=8)
+    program = torch.export.export(
+        module, (torch.randn(2, 3, 4, 4, 8),), dynamic_shapes=({0: batch},)
+    )
+    x = torch.randn(3, 3, 4, 4, 8)
+    expected = module(x)
+    torch.testing.assert_close(program.module()(x), expected)
+    assert expected.std() > 0.01
