@@ -40,7 +40,7 @@ def apply() -> None:
     In the same way the registries are told where our components are. Warnings that no user can
     change are silenced.
     """
-    from . import locations, mmaction_gaps, mmengine_gaps, screen  # noqa: F401
+    from . import locations, mmaction_gaps, mmengine_gaps, screen, torch_gaps  # noqa: F401
 
     for message in OF_NO_CONCERN:
         warnings.filterwarnings('ignore', message)

@@ -10,8 +10,11 @@ Printed are the names of the gaps and their errors, or null. Works in the curren
 import importlib
 import json
 import os
+import select
+import signal
 import socket
 import sys
+import time
 import traceback
 import warnings
 from collections.abc import Callable
@@ -19,6 +22,7 @@ from contextlib import redirect_stdout, suppress
 from io import StringIO
 from pathlib import Path
 from types import ModuleType
+from typing import NoReturn
 
 warnings.simplefilter('ignore')
 GAPS: dict[str, Callable[[], None]] = {}
@@ -268,6 +272,38 @@ def auto_scale_lr_of_strategies() -> None:
     from mmengine.runner import FlexibleRunner
 
     scaled(FlexibleRunner)
+
+
+@gap
+def orphaned_workers() -> None:
+    from torch.utils import data
+
+    data._utils.MP_STATUS_CHECK_INTERVAL = 0.1  # seconds, not 5
+    reading, writing = os.pipe()
+    if not (maker := os.fork()):
+        _read_until_killed(data.DataLoader, writing)
+    os.close(writing)
+    worker = int(os.read(reading, 20))
+    os.kill(maker, signal.SIGKILL)
+    os.waitpid(maker, 0)
+    ended = select.select([reading], [], [], 8)[0]  # then nobody can write
+    with suppress(ProcessLookupError):
+        os.kill(worker, signal.SIGKILL)
+    assert ended, 'the worker goes on'
+
+
+def _read_until_killed(DataLoader: type, writing: int) -> NoReturn:
+    maker = os.getpid()
+
+    def start(_: int) -> None:
+        os.write(writing, str(os.getpid()).encode())
+        while os.getppid() == maker:
+            time.sleep(0.01)
+
+    try:
+        next(iter(DataLoader(range(2), num_workers=1, worker_init_fn=start)))
+    finally:
+        os._exit(1)
 
 
 def free_port() -> int:

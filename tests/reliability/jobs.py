@@ -156,7 +156,7 @@ class Job:
     def gone(self, pids: list[int], seconds: float) -> bool:
         """Whether processes that are not ours to wait for end in time."""
         deadline = time.monotonic() + seconds
-        while any(Path(f'/proc/{pid}').exists() for pid in pids):
+        while any(map(_runs, pids)):
             if time.monotonic() > deadline:
                 self.kill(*pids)
                 return False
@@ -266,6 +266,13 @@ class Launched:
                 return False
             time.sleep(0.1)
         return True
+
+
+def _runs(pid: int) -> bool:
+    """False where it is over, though nobody has taken its status yet."""
+    with suppress(OSError):
+        return Path(f'/proc/{pid}/stat').read_text().rpartition(')')[2].split()[0] != 'Z'
+    return False
 
 
 def session(pid: int) -> list[int]:

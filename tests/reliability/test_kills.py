@@ -71,7 +71,7 @@ def test_a_process_that_is_killed_ends_the_others(drills, tmp_path):
     job = drills.start(Variant('two', processes=2, workers=2), tmp_path / 'work')
     assert job.reached((tmp_path / 'work' / 'epoch_1.pth').is_file)
     job.kill([*job.status][1])
-    assert job.wait(30) == [1, -9]
+    assert job.wait(90) == [1, -9]
     text = job.log.read_text()
     name = re.escape(socket.gethostname())
     assert re.search(rf'error: process 0 of 2, on {name}: another process of this job has', text)
@@ -98,4 +98,4 @@ def test_workers_of_a_killed_process_end(drills, tmp_path):
     workers = [each for each in session(pid) if each != pid]
     job.kill(pid)
     job.wait()
-    assert job.gone(workers, 20)
+    assert job.gone(workers, 60)

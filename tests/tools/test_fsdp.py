@@ -77,7 +77,7 @@ def test_a_frozen_encoder_leaves_a_process_without_gradients(run, motion_shapes,
         command += [free_port(), 'tools/train.py', str(config), '--launcher', 'pytorch']
         *options, _ = overrides(motion_shapes, batch=8)
         options += ['randomness.seed=3', 'default_hooks.logger.interval=1']
-        options += ['env_cfg.dist_cfg.timeout=60']  # seconds: it waited for that process
+        options += ['env_cfg.dist_cfg.timeout=180']  # seconds: it waited for that process
         done = run(*command, '--work-dir', str(tmp_path / name), *options)
         assert done.returncode == 0, done.stderr[-9000:]
         logged = re.findall(r'Epoch\(train\).* grad_norm: ([\d.]+)  loss: ([\d.]+)', done.stdout)
