@@ -15,7 +15,18 @@ from . import in_process
 from .conftest import ROOT
 from .own_clips import write_own_clips
 
-PAGES = ('install', 'own_data', 'fine_tuning', 'log', 'results', 'predict', 'faq')
+PAGES = (
+    'install',
+    'own_data',
+    'fine_tuning',
+    'log',
+    'results',
+    'predict',
+    'stream',
+    'motion_field',
+    'motion_report',
+    'faq',
+)
 # What stands in for the reader's own; longer names first.
 SUBSTITUTES = {
     r'configs/emim_sthv2\.py|data/NAME/NAME\.py|emim_sthv2(?= )|CONFIG': 'data/own/own.py',
@@ -24,7 +35,11 @@ SUBSTITUTES = {
     r'data/(sthv2|NAME)/label_map\.txt': 'data/own/label_map.txt',
     r'FOLDER|data/sthv2/videos': 'clips',
     r'videos/': 'clips/clap',  # of which none is broken
-    r'clip\.mp4': 'clips/clap/p00_0.MP4',
+    r'clip\.mp4|CLIP(?!S)|long\.mp4|rtsp:\S+': 'clips/clap/p00_0.MP4',
+    r'emim_k400 epoch_110\.pth': 'emim_motionshapes demo/emim_motionshapes.pth',
+    r'LABELS': 'data/own/label_map.txt',
+    r'docs/pictures/': '',
+    r'/0000\d\d\.mp4': '/000001.mp4',  # of the few that are generated here
     r'(train|test)\.txt': r'\1_list.txt',
     r'person\\d': r'p\\d',
     r'NAME': 'own',
@@ -43,6 +58,10 @@ NOT_RUN = {
     'apt-get install': 'root',
     'tools/slurm_train.sh': 'Slurm; tests/reliability/test_slurm.py has a stand-in',
     'NNODES=2': 'two nodes; tests/tools/test_dist_train.py looks at the command',
+    'stream.py 0 ': 'a camera',
+    'benchmarks/stream.py': 'minutes, an hour',
+    'torchrun': 'eight processes; tests/tools/test_motion_report.py has two',
+    'pip install tensorboard': 'not in the environment of the tests',
     'tail -f': 'it does not end',
     'kill 4711': 'a process of the reader',
     'cat work_dirs/NAME/failed_clips_train.txt': 'a clip that fails in training',
@@ -88,6 +107,8 @@ def place(tmp_path_factory) -> Path:
     prepare = ['tools/data/own/prepare.py', 'clips', 'data/own', '--network', 'tiny']
     done = in_process.call(place, *prepare, '--workers', '1')
     assert done.returncode == 0, done.stderr
+    shapes = ['tools/data/motion_shapes/generate.py', '--train', '2', '--test', '2']
+    assert in_process.call(place, *shapes).returncode == 0
     config = place / 'data' / 'own' / 'own.py'
     loaders = ''.join(f'{x}_dataloader.update({LOADER})\n' for x in ('train', 'val', 'test'))
     config.write_text(config.read_text() + SHORT + loaders)
