@@ -13,7 +13,8 @@ from mmaction_emim.models import motion as modules
 from mmaction_emim.models.motion.emim import match_keys
 from mmaction_emim.models.surgery.insertion import Insertion
 
-from .attention import MotionInPlace, attention_weights, heads_of, returns_a_tuple
+from .attention import MotionInPlace
+from .original import answer_of, attention_weights, heads_of, returns_a_tuple
 from .report import Report
 from .tokens import TokenGrid
 
@@ -75,6 +76,7 @@ def replace_attention(
     *,
     order: str = 'clip',
     prefix: int = 0,
+    returns_tuple: bool | None = None,
 ) -> Report:
     """Put a motion module in the place of each attention layer of a model that matches.
 
@@ -91,6 +93,8 @@ def replace_attention(
         grid: (T, H, W) of the tokens.
         order: See :class:`.TokenGrid`. Defaults to ``'clip'``.
         prefix: Number of tokens before the grid; they go on attending to all. Defaults to 0.
+        returns_tuple: Whether the attention returns (output, weights), not the output alone.
+            Default None: what it returns for eight random tokens, or else its annotation says.
 
     Returns:
         The report; print it.
@@ -108,7 +112,11 @@ def replace_attention(
         _check_replacing(label, module, order)
         _load(module, weights)
         arguments = tuple(inspect.signature(attention.forward).parameters)[1:]
-        new = MotionInPlace(label, module, layout, arguments, returns_a_tuple(attention))
+        answered = answer_of(attention, dim)
+        as_tuple = returns_tuple
+        if as_tuple is None:
+            as_tuple = returns_a_tuple(label, attention, answered)
+        new = MotionInPlace(label, module, layout, arguments, as_tuple)
         replacements.append((name, new.to(weights['qkv.weight']).train(attention.training)))
         rows.append((name, type(module).__name__, _count(new) - _count(attention)))
     for name, new in replacements:  # all or, after an error, none
