@@ -13,7 +13,7 @@ from mmaction_emim.datasets.annotations import AnnotationError
 from mmaction_emim.datasets.prepare.own import prepare_own
 from mmaction_emim.datasets.prepare.own.clips import OwnClip, find_clips, read_table, with_splits
 from mmaction_emim.datasets.prepare.own.describe import Description
-from mmaction_emim.datasets.prepare.own.lists import sort_clips
+from mmaction_emim.datasets.prepare.own.lists import sort_clips, summary
 from mmaction_emim.datasets.prepare.own.settings import choose
 from mmaction_emim.datasets.prepare.own.split import take_aside
 
@@ -68,10 +68,34 @@ def test_no_person_is_on_both_sides(said):
     out, _ = said
     sides = defaultdict(set)
     for split, _, _, group, *_ in rows(out):
-        if split and group:
+        if split:
+            assert group
             sides[group].add(split)
     assert {len(splits) for splits in sides.values()} == {1}
     assert {'train'} in sides.values() and {'val'} in sides.values()
+
+
+def summed_up(folder: Path, clips: list[OwnClip]) -> str:
+    return '\n'.join(summary(sort_clips(folder, clips, good(clips), dict(val=0, test=0), 0), []))
+
+
+def test_clips_without_a_group_are_said_once_others_have_one(tmp_path):
+    every = clips(10)
+    some = [clip._replace(group=None if i < 3 else clip.group) for i, clip in enumerate(every)]
+    assert '3 clips are of no group, since --group-pattern does not' in summed_up(tmp_path, some)
+    for all_alike in (every, [clip._replace(group=None) for clip in every]):
+        assert 'of no group' not in summed_up(tmp_path, all_alike)
+
+
+def test_names_that_differ_in_case_or_spaces_alone_are_said(tmp_path):
+    labels = ['East', 'east', 'turn left', 'turn_left', 'west']
+    every = [OwnClip(f'{i}.mp4', labels[i % 5], f'{"Pp"[i % 2]}1') for i in range(10)]
+    text = summed_up(tmp_path, every)
+    for alike in ('classes that differ', 'groups that differ'):
+        assert f'{alike} in letter case or spaces alone count as several: ' in text
+    assert 'several: East, east' in text and 'several: turn left, turn_left' in text
+    assert 'several: P1, p1' in text and 'several: west' not in text
+    assert 'that differ' not in summed_up(tmp_path, clips(10))
 
 
 def test_the_config_builds_what_the_lists_hold(said, folder):
@@ -171,6 +195,33 @@ def test_folders_of_splits_in_any_letter_case(tmp_path):
     assert not others
 
 
+def touch(folder: Path, *paths: str) -> Path:
+    for path in paths:
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_bytes(b'')
+    return folder
+
+
+@pytest.mark.parametrize(
+    'paths, what',
+    [
+        (['train/a/1.mp4', 'val/a/2.mp4', 'extra/a/3.mp4'], 'train, val would be .* extra is no'),
+        (['test/a/1.mp4', 'x/2.mp4', 'y/3.mp4'], 'test would be classes, since x, y are no split'),
+        (['train_set/a/1.mp4', 'Val2/a/2.mp4'], 'Val2, train_set would be .* are no split; splits'),
+    ],
+)
+def test_splits_beside_other_folders_are_no_classes(tmp_path, paths, what):
+    with pytest.raises(ValueError, match=what):
+        find_clips(touch(tmp_path, *paths))
+
+
+def test_a_class_may_be_called_train(tmp_path):
+    found, _ = find_clips(touch(tmp_path, 'bus/1.mp4', 'train/2.mp4', 'trainer/x/3.mp4'))
+    assert [(c.label, c.split) for c in found] == [
+        ('bus', None), ('train', None), ('trainer', None),
+    ]  # fmt: skip
+
+
 def test_a_table_with_a_byte_order_mark_groups_and_splits(tmp_path):
     table = tmp_path / 'clips.csv'
     table.write_text('\ufeffFile;Action;Person;Set\na b/1.mp4;jump;p1;Training\n', 'utf-8')
@@ -241,6 +292,23 @@ def test_a_tables_clip_outside_of_its_root_is_refused(tmp_path, root):
         list(prepare_own(tmp_path / 'clips.csv', tmp_path / 'out', root / 'configs'))
 
 
+@pytest.mark.parametrize('several', [False, True])
+def test_cells_of_several_classes_are_said_to_be_one_class_each(tmp_path, root, several):
+    rows = [(f'{label}{i}.mp4', label) for label in ('run|jump', 'sit;lie', 'walk') for i in '012']
+    (tmp_path / 'clips.csv').write_text(
+        'path,class\n' + ''.join(f'{i}.mp4,{label}\n' for i, (_, label) in enumerate(rows))
+    )
+    for i in range(len(rows)):
+        write(tmp_path / f'{i}.mp4', frames=2, turn=lambda x, i=i: x // 2 + 2 * i)
+    said = list(
+        prepare_own(
+            tmp_path / 'clips.csv', tmp_path / 'out', root / 'configs', several=several, workers=1
+        )
+    )
+    sentence = 'class cells hold | or ;, and each counts as one class, such as run|jump, sit;lie; '
+    assert ('2 ' + sentence in '\n'.join(said)) is not several
+
+
 def described(frames: int, fps: float = 30.0, side: int = 240) -> Description:
     return Description(frames, fps, side, 2 * side, 'h264', '', '')
 
@@ -253,6 +321,22 @@ def test_settings_follow_the_clips():
     assert (long.span, long.size, long.flip, long.batch_size) == (64, 128, False, 2)
     assert choose([described(10)] * 20, ['leftover', 'a'], 'small').clip_len == 8
     assert choose([described(10)] * 20, ['leftover', 'a'], 'tiny').flip
+
+
+@pytest.mark.parametrize(
+    'name',
+    'TurnLeft SwipeRight leftHand LEFTHand turn_right leftwards rightward leftmost ClockWise '
+    'counter-clockwise AntiClockwise rotate_ccw'.split(),
+)
+def test_directions_are_not_mirrored(name):
+    chosen = choose([described(10)] * 20, ['a', name], 'tiny')
+    assert not chosen.flip and chosen.why['flip'] == f'No Flip: {name!r} would be another class.'
+
+
+def test_twins_are_not_mirrored_and_other_words_are():
+    assert not choose([described(10)] * 20, ['swiperight', 'swipeleft'], 'tiny').flip
+    others = 'leftover bright Leftovers upright Copyright cleft clock swiperight'.split()
+    assert choose([described(10)] * 20, others, 'tiny').flip
 
 
 def test_more_classes_get_more_steps_from_scratch():

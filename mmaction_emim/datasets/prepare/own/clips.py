@@ -23,6 +23,9 @@ _SPLIT_NAMES = {
     'test': 'test',
     'testing': 'test',
 }
+_LIKE_A_SPLIT = re.compile(
+    rf'({"|".join(_SPLIT_NAMES)})[\W_\d]*(set|split|data|clips?|videos?)?[\W_\d]*', re.I
+)
 # What a column of a table may be called; the first names are those that errors and docs say.
 COLUMNS = {
     'path': ('path', 'video', 'file', 'filename', 'clip', 'video_path', 'video_name', 'name'),
@@ -66,7 +69,8 @@ def find_clips(folder: Path) -> tuple[list[OwnClip], list[str]]:
 
     Raises:
         FileNotFoundError: ``folder`` is none.
-        ValueError: No folder in it holds a video.
+        ValueError: No folder in it holds a video, or some of the folders seem to be splits and some
+            do not.
     """
     if not folder.is_dir():
         raise FileNotFoundError(f'{folder}: no such folder')
@@ -80,6 +84,8 @@ def find_clips(folder: Path) -> tuple[list[OwnClip], list[str]]:
                 (videos if is_video else others).append(path)
     tops = {path.split('/')[0] for path in videos if '/' in path}
     by_split = bool(tops) and all(name.lower() in _SPLIT_NAMES for name in tops)
+    if not by_split:
+        _refuse_a_mixture(folder, videos, tops)
     depth = 1 if by_split else 0
     clips = []
     for path in videos:
@@ -95,6 +101,20 @@ def find_clips(folder: Path) -> tuple[list[OwnClip], list[str]]:
             'train/CLASS/clip.mp4 or a table (docs/own_data.md)'
         )
     return clips, others
+
+
+def _refuse_a_mixture(folder: Path, videos: Iterable[str], tops: Iterable[str]) -> None:
+    """Folders that seem to hold classes, by their names and depth, beside what is no split."""
+    of_clips = {path.split('/')[0] for path in videos if path.count('/') == 1}
+    likely = sorted(name for name in tops if _LIKE_A_SPLIT.fullmatch(name) and name not in of_clips)
+    if likely:
+        others = sorted(name for name in tops if name.lower() not in _SPLIT_NAMES)
+        raise ValueError(
+            f'{folder}: {", ".join(likely)} would be classes, since {", ".join(others[:5])} '
+            f'{"is" if len(others) == 1 else "are"} no split; splits are called '
+            f'{", ".join(_SPLIT_NAMES)}, and nothing else is beside them; a table names classes as '
+            'it likes (docs/own_data.md)'
+        )
 
 
 def read_table(

@@ -1,6 +1,7 @@
 """Which clips are taken, in which list; what was found of every clip, in a table."""
 
 import filecmp
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -184,8 +185,19 @@ def summary(result: Sorted, others: Sequence[str]) -> Iterator[str]:
         yield f'{len(odd)} with odd time stamps, which the report describes: {_some(odd)}'
     lists = {split: clips for split in SPLITS if (clips := result.of(split))}
     yield 'in lists: ' + ', '.join(f'{split} {len(clips)}' for split, clips in lists.items())
+    taken = [clip for clips in lists.values() for clip in clips]
+    ungrouped = [clip.path for clip in taken if clip.group is None]
+    if 0 < len(ungrouped) < len(taken):
+        yield (
+            f'{len(ungrouped)} clips are of no group, since --group-pattern does not match them or '
+            'their cell is empty, and may be on another side than their like: '
+            f'{_some(ungrouped)}'
+        )
     splits = {s: Counter(x for clip in clips for x in clip.labels) for s, clips in lists.items()}
     names = result.classes
+    for kind, given in (('classes', names), ('groups', {c.group for c in taken if c.group})):
+        for alike in _alike(given):
+            yield f'{kind} that differ in letter case or spaces alone count as several: {alike}'
     yield from _class_table(names, splits)
     for split, counts in splits.items():
         if missing := [name for name in names if name not in counts]:
@@ -204,6 +216,14 @@ def _merged(reasons: Mapping[str, list[str]]) -> dict[str, list[str]]:
         else:
             merged[kind] += paths
     return merged
+
+
+def _alike(names: Iterable[str]) -> Iterator[str]:
+    """Those of the names that are one when case, spaces, ``_`` and ``-`` are not told apart."""
+    same = defaultdict(list)
+    for name in sorted(names):
+        same[re.sub(r'[\s_-]+', ' ', name.casefold()).strip()].append(name)
+    return (', '.join(several) for several in same.values() if len(several) > 1)
 
 
 def _class_table(names: Sequence[str], splits: Mapping[str, Counter]) -> Iterator[str]:

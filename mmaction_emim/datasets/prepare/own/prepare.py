@@ -67,6 +67,12 @@ def prepare_own(
     if source.suffix.lower() in TABLES:
         root = root or source.parent
         clips = [_below(clip, root, source) for clip in read_table(source, columns, several)]
+        joined = sorted({clip.label for clip in clips if {*clip.label} & {*'|;'}})
+        if joined and not several:
+            yield (
+                f'{len(joined)} class cells hold | or ;, and each counts as one class, such as '
+                f'{", ".join(joined[:5])}; --multi-label makes several of it'
+            )
     else:
         root = source
         clips, others = find_clips(source)

@@ -1,7 +1,7 @@
 """A network's settings for the clips that were found, and why."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from statistics import median, quantiles
 from typing import NamedTuple
 
@@ -11,7 +11,11 @@ NETWORKS = ('small', 'tiny')
 LONGEST_WHOLE = 10.0  # seconds: of longer clips a part is taken at a time
 SPAN = 2.0  # seconds of such a part
 SIDES = {'small': (112, 128, 160, 192, 224), 'tiny': (32, 64)}
-DIRECTIONS = re.compile(r'(?<![a-z])(left|right|(counter|anti)?-?clockwise)(?![a-z])', re.I)
+DIRECTIONS = re.compile(
+    r'(?<![a-z])((left|right)(most|wards?)?|(counter|anti)?[\W_]*clock[\W_]*wise|c?cw)(?![a-z])',
+    re.I,
+)
+CAMEL_CASE = re.compile(r'(?<=[a-z\d])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])')  # between its words
 
 
 class Settings(NamedTuple):
@@ -56,7 +60,7 @@ def choose(clips: Sequence[Description], classes: Sequence[str], network: str) -
     interval = max(1, round(span / clip_len))
     side = median(min(clip.height, clip.width) for clip in clips)
     size = min(SIDES[network], key=lambda size: (abs(size - side), -size))
-    named = next((name for name in classes if DIRECTIONS.search(name)), None)
+    named = next(_directions(classes), None)
     batch_size = max(2, min(8, len(clips) // 8))
     steps = -(-len(clips) // batch_size)
     # From scratch the loss stays longer at that of guessing the more classes there are.
@@ -84,13 +88,23 @@ def choose(clips: Sequence[Description], classes: Sequence[str], network: str) -
                 else 'a view is spread over the whole clip.'
             ),
             size=f'The short sides are {_range(sides)} pixels, median {side:g}.',
-            flip='Mirrored clips keep their class.'
+            flip='No class is named left, right or clockwise.'
             if named is None
             else f'No Flip: {named!r} would be another class.',
             batch_size=f'{steps} steps an epoch.',
             max_epochs=f'{steps * max_epochs} steps.',
         ),
     )
+
+
+def _directions(classes: Sequence[str]) -> Iterator[str]:
+    """The classes whose mirrored clips are of another, by their names."""
+    lower = {name.lower() for name in classes}
+    for name in classes:
+        mirrored = name.lower().replace('left', 'right')
+        has_twin = mirrored != name.lower() and mirrored in lower  # such as turnleft, turnright
+        if has_twin or DIRECTIONS.search(CAMEL_CASE.sub(' ', name)):
+            yield name
 
 
 def _range(numbers: Sequence[int]) -> str:
