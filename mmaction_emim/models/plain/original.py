@@ -1,7 +1,6 @@
 """The attention that a motion module replaces: its weights, its heads, what it answers."""
 
 import copy
-import inspect
 from types import UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
@@ -113,9 +112,7 @@ def answer_of(attention: nn.Module, dim: int) -> tuple[Tensor, Any] | None:
         return None
 
 
-def returns_a_tuple(
-    name: str, attention: nn.Module, answered: tuple[Tensor, Any] | None
-) -> bool:
+def returns_a_tuple(name: str, attention: nn.Module, answered: tuple[Tensor, Any] | None) -> bool:
     """Whether an attention returns (output, weights): by its answer, or else by its annotation.
 
     Raises:

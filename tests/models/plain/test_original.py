@@ -77,5 +77,5 @@ def test_a_tuple_stays_a_tuple(kind, options, is_tuple):
 
 @pytest.mark.parametrize('kind', [Rotated, RotatedEither])
 def test_what_may_be_a_tuple_is_asked(kind):
-    with pytest.raises(ValueError, match=r'attention: nothing says .* tuple .*; say returns_tuple='):
+    with pytest.raises(ValueError, match='attention: nothing says .* tuple .*; say returns_tuple='):
         replaced(kind())
