@@ -14,7 +14,7 @@ from mmaction_emim.models.motion.emim import match_keys
 from mmaction_emim.models.surgery.insertion import Insertion
 
 from .attention import MotionInPlace
-from .original import answer_of, attention_weights, heads_of, returns_a_tuple
+from .original import HEADS, answer_of, attention_weights, heads_of, returns_a_tuple
 from .report import Report
 from .tokens import TokenGrid
 
@@ -57,9 +57,10 @@ def insert_motion(
         layer, label = model.get_submodule(name), f'insert_motion: {name}'
         if hasattr(layer, 'motion'):
             raise ValueError(f'{label} has a motion already')
-        dim = motion.get('dim') if isinstance(motion, Mapping) else None
-        module = _build('insert_motion', motion, dim or _dim(label, layer), heads_of(layer))
-        branch = Insertion(label, module, dim or _dim(label, layer), layout, zero_init)
+        dim = (motion.get('dim') if isinstance(motion, Mapping) else None) or _dim(label, layer)
+        heads = heads_of(layer) or dim // gcd(dim, 64)
+        module = _build(label, motion, dim=dim, num_heads=heads)
+        branch = Insertion(label, module, dim, layout, zero_init)
         branches.append((layer, branch.to(next(layer.parameters())).train(layer.training)))
         rows.append((name, type(module).__name__, _count(branch)))
     for layer, branch in branches:  # all or, after an error, none
@@ -86,7 +87,8 @@ def replace_attention(
 
     Args:
         model: Any module; changed in place.
-        motion: As in :func:`insert_motion`.
+        motion: As in :func:`insert_motion`; ``num_heads`` must be given where the attention does
+            not say its own.
         where: Names of the attention layers, as in :func:`insert_motion`
             (``encoder.layer.*.attention``): what is called with tokens and holds q, k, v and
             the output projection.
@@ -107,8 +109,8 @@ def replace_attention(
     for name in _matching(model, where):
         attention, label = model.get_submodule(name), f'replace_attention: {name}'
         weights = attention_weights(label, attention)
-        dim, heads = weights['proj.weight'].shape[0], heads_of(attention)
-        module = _build('replace_attention', motion, dim, heads, 'qkv.bias' in weights)
+        dim, bias = weights['proj.weight'].shape[0], 'qkv.bias' in weights
+        module = _build(label, motion, dim=dim, num_heads=heads_of(attention), qkv_bias=bias)
         _check_replacing(label, module, order)
         _load(module, weights)
         arguments = tuple(inspect.signature(attention.forward).parameters)[1:]
@@ -164,30 +166,33 @@ def _dim(name: str, layer: nn.Module) -> int:
     raise ValueError(f'{name}: no LayerNorm or Linear inside tells the channels; say motion.dim')
 
 
-def _build(
-    owner: str, motion: Mapping[str, Any], dim: int, heads: int | None, qkv_bias: bool | None = None
-) -> nn.Module:
-    """The module of a config, given what the layer knows and the module's constructor takes."""
+def _build(label: str, motion: Mapping[str, Any], **known: int | bool | None) -> nn.Module:
+    """The module of a config, given what is known of the layer and the constructor takes.
+
+    Raises:
+        ValueError: The config is not as it should be, or leaves open what is None in ``known``.
+    """
     if not isinstance(motion, Mapping) or 'type' not in motion:
-        raise ValueError(f'{owner}: motion must be a dict with a type, got {motion!r}')
+        raise ValueError(f'{label}: motion must be a dict with a type, got {motion!r}')
     options = dict(motion)
     cls = options.pop('type')
     if isinstance(cls, str):
         if cls not in modules.__all__:
             raise ValueError(
-                f'{owner}: motion: type: got {cls!r}; accepted are a class and '
+                f'{label}: motion: type: got {cls!r}; accepted are a class and '
                 f'{", ".join(modules.__all__)}'
             )
         cls = getattr(modules, cls)
-    given = dict(dim=dim, num_heads=heads or dim // gcd(dim, 64))
-    if qkv_bias is not None:
-        given['qkv_bias'] = qkv_bias
     taken = inspect.signature(cls).parameters
-    given = {name: value for name, value in given.items() if name in taken}
+    options = {**{name: value for name, value in known.items() if name in taken}, **options}
+    if options.get('num_heads', 1) is None:
+        raise ValueError(
+            f'{label}: it says none of {", ".join(HEADS)}; say motion.num_heads, as many as it has'
+        )
     try:
-        return cls(**{**given, **options})
+        return cls(**options)
     except TypeError as error:
-        raise ValueError(f'{owner}: motion: {cls.__name__}: {error}') from error
+        raise ValueError(f'{label}: motion: {cls.__name__}: {error}') from error
 
 
 def _check_replacing(label: str, module: nn.Module, order: str) -> None:

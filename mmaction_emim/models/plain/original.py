@@ -10,7 +10,7 @@ from torch import Tensor, nn
 FUSED = ('qkv',)
 SPLIT = (('q_proj', 'k_proj', 'v_proj'), ('query', 'key', 'value'), ('q', 'k', 'v'))
 OUT = ('proj', 'out_proj', 'o_proj', 'dense')
-HEADS = ('num_heads', 'num_attention_heads', 'heads')
+HEADS = ('num_heads', 'num_attention_heads', 'heads', 'n_heads', 'n_head', 'nhead', 'nheads')
 
 
 def attention_weights(name: str, attention: nn.Module) -> dict[str, Tensor]:

@@ -79,3 +79,15 @@ def test_a_tuple_stays_a_tuple(kind, options, is_tuple):
 def test_what_may_be_a_tuple_is_asked(kind):
     with pytest.raises(ValueError, match='attention: nothing says .* tuple .*; say returns_tuple='):
         replaced(kind())
+
+
+@pytest.mark.parametrize('says', ['num_heads', 'num_attention_heads', 'heads', 'n_heads', 'nhead'])
+def test_heads_are_the_attentions(says):
+    assert replaced(Bare(dim=160, heads=2, says=says)).motion.num_heads == 2
+
+
+def test_heads_that_it_does_not_say_are_asked_for():
+    with pytest.raises(ValueError, match='attention: it says none of .*; say motion.num_heads'):
+        replaced(Bare(dim=160, heads=2, says='how_many'))
+    told = replaced(Bare(dim=160, heads=2, says='how_many'), {**EMIM, 'num_heads': 2})
+    assert told.motion.num_heads == 2
