@@ -22,7 +22,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from mmengine.config import Config, DictAction
+from mmengine.config import DictAction
 
 from mmaction_emim.apis import cost
 from mmaction_emim.evaluation.dump import load_dump
@@ -37,6 +37,7 @@ from mmaction_emim.evaluation.leaderboard import (
     read_published,
 )
 from mmaction_emim.utils.command_line import run
+from mmaction_emim.utils.config_names import read_config
 from mmaction_emim.utils.files import write_text
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -48,7 +49,7 @@ def test(entry: Entry, work: Path, processes: int) -> Row:
     Raises:
         RuntimeError: The test failed; the message is its last line.
     """
-    cfg = Config.fromfile(entry.config)
+    cfg = read_config(entry.config)
     cfg.merge_from_dict(_parsed(entry.options))
     stat = entry.checkpoint.stat()
     asked = f'{cfg.pretty_text}\n{entry.checkpoint.resolve()} {stat.st_size} {stat.st_mtime_ns}'

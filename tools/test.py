@@ -5,21 +5,19 @@ import mmaction_emim  # noqa: F401  closes upstream's gaps before anything of it
 # isort: split
 from pathlib import Path
 
-from mmengine.config import Config
 from mmengine.runner import Runner
 
 from mmaction_emim.engine.job import connect
 from mmaction_emim.engine.resume import check_whole
 from mmaction_emim.evaluation.protocol import check_views, describe_test
 from mmaction_emim.utils.command_line import check_overrides, load_upstream_tool, run
-from mmaction_emim.utils.config_variables import check_variables
+from mmaction_emim.utils.config_names import read_config
 
 
 def main() -> None:
     upstream = load_upstream_tool('test')
     args = upstream.parse_args()
-    cfg = Config.fromfile(args.config)
-    check_variables(cfg)
+    cfg = read_config(args.config)
     args.cfg_options = check_overrides(cfg, args.cfg_options)
     cfg = upstream.merge_args(cfg, args)
     cfg.launcher = args.launcher

@@ -4,20 +4,18 @@ import mmaction_emim  # noqa: F401  closes upstream's gaps before anything of it
 
 # isort: split
 from mmaction.registry import RUNNERS
-from mmengine.config import Config
 from mmengine.runner import Runner
 
 from mmaction_emim.engine.job import training_job
 from mmaction_emim.utils.command_line import check_overrides, load_upstream_tool, run
 from mmaction_emim.utils.config_checks import check_config
-from mmaction_emim.utils.config_variables import check_variables
+from mmaction_emim.utils.config_names import read_config
 
 
 def main() -> None:
     upstream = load_upstream_tool('train')
     args = upstream.parse_args()
-    cfg = Config.fromfile(args.config)
-    check_variables(cfg)
+    cfg = read_config(args.config)
     args.cfg_options = check_overrides(cfg, args.cfg_options)
     if args.seed is not None:
         cfg.pop('randomness', None)  # upstream would ignore --seed where the config has this key

@@ -14,6 +14,7 @@ from mmaction_emim.compat import FakeTensorMode
 from mmaction_emim.evaluation.protocol import input_shape, is_2d
 
 DOWNLOADS = dict(pretrained=None, pretrained2d=False, clip_pretrained=False)
+OF_EMIM = {'window', 'out_of_frame', 'match_init'}  # of EMIMUniFormer's arguments
 # What is left of a neck without its motion modules.
 PROJECTION = dict(type='MotionNeck', motion=None, depth=0)
 PROJECTED = {'in_channels', 'channels', 'head_dim', 'num_segments', 'pool_time'}
@@ -67,7 +68,8 @@ def without_motion(model_cfg: dict) -> dict:
     if _type(model['backbone']) == 'MotionBackbone':
         model['backbone'] = model['backbone']['backbone']
     elif _type(model['backbone']) == 'EMIMUniFormer':
-        model['backbone'] = {**model['backbone'], 'alternation': 'G'}
+        kept = {k: v for k, v in model['backbone'].items() if k not in OF_EMIM}
+        model['backbone'] = {**kept, 'alternation': 'G'}
     if _type(model.get('neck')) in ('EMIMNeck', 'MotionNeck'):
         neck = model.pop('neck')
         if neck.get('channels'):

@@ -8,20 +8,25 @@ from pathlib import Path
 
 from mmengine.config import Config
 
+from .config_variables import check_variables
+
 
 def read_config(config: str | Path | Config) -> Config:
     """The config of a file or of a name, as :func:`find_config`; a copy of one that is given.
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: No config has this name.
+        ValueError: No config has this name, or the file sets a variable without effect, as
+            :func:`.check_variables` finds it.
         TypeError: The argument is none of these.
     """
     if isinstance(config, Config):
         return copy.deepcopy(config)
     if not isinstance(config, str | Path):
         raise TypeError(f'config: a file, a name or a Config is needed, got {type(config)}')
-    return Config.fromfile(find_config(config))
+    cfg = Config.fromfile(find_config(config))
+    check_variables(cfg)
+    return cfg
 
 
 def find_config(name: str | Path) -> Path:

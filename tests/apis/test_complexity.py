@@ -78,7 +78,9 @@ def test_without_motion():
     left = without_motion({**plain, 'neck': neck})
     assert {k: v for k, v in left.items() if k != 'neck'} == plain
     assert sum(p.numel() for p in MODELS.build(left['neck']).parameters()) == 33 * 16
-    assert without_motion(recognizer(arch='tiny')) == recognizer(arch='tiny', alternation='G')
+    emim = recognizer(arch='tiny', match_init=True, window=5, out_of_frame='mask')
+    assert without_motion(emim) == recognizer(arch='tiny', alternation='G')
+    MODELS.build(without_motion(emim))
 
 
 def test_a_configs_cost_is_of_its_test_view(root):

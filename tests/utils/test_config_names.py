@@ -44,3 +44,15 @@ def test_a_config_that_is_given_stays_as_it_is(root):
     assert read_config(root / 'configs' / 'emim_k400.py').num_classes == 400
     with pytest.raises(TypeError, match='a file, a name or a Config is needed'):
         read_config(None)
+
+
+def test_a_variable_without_effect_is_refused_whoever_reads_the_config(root, tmp_path):
+    config = tmp_path / 'mine.py'
+    config.write_text(f"_base_ = '{root}/configs/emim_motionshapes.py'\ndata_root = 'mine'\n")
+    with pytest.raises(ValueError, match=r"mine.py:2: data_root = 'mine' has no effect"):
+        read_config(config)
+
+
+def test_tools_read_configs_in_one_way(root):
+    tools = [path for path in (root / 'tools').rglob('*.py') if path.name != 'zoo.py']
+    assert [path for path in tools if 'Config.fromfile(' in path.read_text()] == []

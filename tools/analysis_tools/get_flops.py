@@ -5,11 +5,12 @@ import mmaction_emim  # noqa: F401  closes upstream's gaps before anything of it
 # isort: split
 import argparse
 
-from mmengine.config import Config, DictAction
+from mmengine.config import DictAction
 
 from mmaction_emim.apis import complexity, without_motion
 from mmaction_emim.evaluation.protocol import input_shape
 from mmaction_emim.utils.command_line import check_overrides, run
+from mmaction_emim.utils.config_names import read_config
 
 
 def main() -> None:
@@ -29,7 +30,7 @@ def main() -> None:
     parser.add_argument('--cfg-options', nargs='+', action=DictAction)
     args = parser.parse_args()
 
-    cfg = Config.fromfile(args.config)
+    cfg = read_config(args.config)
     cfg.merge_from_dict(check_overrides(cfg, args.cfg_options))
     shape = args.shape or ()
     if len(shape) not in (0, 2, 3, 5):

@@ -9,13 +9,13 @@ import mmaction_emim  # noqa: F401  closes upstream's gaps before anything of it
 import argparse
 from pathlib import Path
 
-from mmengine.config import Config
 from rich.console import Console
 from rich.table import Table
 
 from mmaction_emim.apis import init_recognizer
 from mmaction_emim.evaluation.protocol import input_shape
 from mmaction_emim.utils.command_line import run
+from mmaction_emim.utils.config_names import read_config
 from mmaction_emim.visualization.truth import (
     FIRST_SEED,
     agreements,
@@ -39,7 +39,7 @@ def main() -> None:
     for name in ('clips', 'interval'):
         if getattr(args, name) < 1:
             raise ValueError(f'--{name} must be 1 or more, got {getattr(args, name)}')
-    cfg = Config.fromfile(args.config)
+    cfg = read_config(args.config)
     model = init_recognizer(cfg, args.checkpoint, args.device)
     frames = range(0, input_shape(cfg)[0] * args.interval, args.interval)
     layers = found_and_true(model, args.clips, frames, args.size, args.layer, args.head)
