@@ -8,8 +8,8 @@ from pathlib import Path
 from mmengine.runner import Runner
 
 from mmaction_emim.engine.job import connect
-from mmaction_emim.engine.resume import check_whole
 from mmaction_emim.evaluation.protocol import check_views, describe_test
+from mmaction_emim.utils.checkpoint_damage import check_whole
 from mmaction_emim.utils.command_line import check_overrides, load_upstream_tool, run
 from mmaction_emim.utils.config_names import read_config
 

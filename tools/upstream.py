@@ -20,6 +20,7 @@ from mmengine.fileio import register_handler
 from mmengine.fileio.handlers import PickleHandler
 
 from mmaction_emim.evaluation.dump import load_plain
+from mmaction_emim.utils.checkpoint_damage import check_whole
 from mmaction_emim.utils.command_line import find_upstream_tool, run
 
 
@@ -41,6 +42,8 @@ def main() -> None:
     parser.add_argument('arguments', nargs=argparse.REMAINDER)
     args = parser.parse_args()
     path = find_upstream_tool(args.tool)
+    for argument in args.arguments:
+        check_whole(argument)  # a checkpoint that the tool may load, and write again
     register_handler(['pickle', 'pkl'])(PlainPickleHandler)
     sys.argv = [str(path), *args.arguments]
     sys.path[0] = str(path.parent)

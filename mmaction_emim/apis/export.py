@@ -13,6 +13,7 @@ from mmengine.runner.checkpoint import load_checkpoint
 from torch import Tensor, nn
 
 from mmaction_emim.models.motion import AlignmentGuidedTemporalAttention, EMIMAttention
+from mmaction_emim.utils.checkpoint_damage import check_whole
 
 from .complexity import without_downloads
 from .export_metadata import FILE
@@ -123,8 +124,13 @@ def export(
 
 
 def load_exported(path: Path) -> Callable[[Tensor], Tensor]:
-    """What :func:`export` wrote, as a function of clips; ``.onnx`` runs in onnxruntime."""
+    """What :func:`export` wrote, as a function of clips; ``.onnx`` runs in onnxruntime.
+
+    Raises:
+        ValueError: The ``.pt2`` is damaged.
+    """
     if path.suffix.lower() == '.pt2':
+        check_whole(path)
         return torch.export.load(path).module()
     import onnxruntime
 

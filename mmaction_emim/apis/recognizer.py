@@ -10,7 +10,6 @@ from mmengine.logging import print_log
 from mmengine.runner import CheckpointLoader
 from torch import nn
 
-from mmaction_emim.engine.resume import check_whole
 from mmaction_emim.models.weights.fit import load_checkpoint
 from mmaction_emim.utils.config_names import find_config
 
@@ -36,7 +35,6 @@ def init_recognizer(
     model = upstream(config if isinstance(config, Config) else find_config(config), None, device)
     model.dataset_meta = {}
     if checkpoint is not None:
-        check_whole(checkpoint)
         loaded = CheckpointLoader.load_checkpoint(str(checkpoint), map_location='cpu')
         model.dataset_meta = dataset_meta(loaded)
         share = load_checkpoint(model, loaded, str(checkpoint))

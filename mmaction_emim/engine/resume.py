@@ -1,7 +1,6 @@
 """What a training may be resumed from, and whether it still is the same training."""
 
 import re
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.runner import EpochBasedTrainLoop, Runner
 
+from mmaction_emim.utils.checkpoint_damage import check_whole, damage
 from mmaction_emim.utils.plain_config import read_plain_config
 
 ON_CHANGE = ('refuse', 'keep', 'rescale')
@@ -25,34 +25,6 @@ WATCHED = (  # Config keys on which the schedule of a training depends
     'optim_wrapper.optimizer.lr',
     'param_scheduler',
 )
-
-
-def damage(path: Path) -> str | None:
-    """What is wrong with a checkpoint file; None where it is whole.
-
-    ``torch.save`` writes a zip archive with a checksum of each tensor, which ``torch.load`` does
-    not look at: a flipped bit would be loaded.
-    """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            broken = archive.testzip()
-    except FileNotFoundError:
-        return 'does not exist'
-    except (zipfile.BadZipFile, OSError, EOFError) as error:
-        return f'is no whole checkpoint ({error})'
-    return f'is damaged: the checksum of {broken} is wrong' if broken else None
-
-
-def check_whole(path: str | Path) -> None:
-    """Refuse a damaged checkpoint file; anything else than a local zip archive passes.
-
-    Raises:
-        ValueError: Names the file and what is wrong.
-    """
-    path = Path(path)
-    if path.is_file() and (zipfile.is_zipfile(path) or CHECKPOINT.fullmatch(path.name)):
-        if problem := damage(path):
-            raise ValueError(f'{path} {problem}')
 
 
 def choose_checkpoint(cfg: Config, restarted: bool = False, earlier: list = ()) -> list[str]:

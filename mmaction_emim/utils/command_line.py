@@ -19,6 +19,7 @@ import mmaction
 from mmengine.config import Config
 from mmengine.logging import MMLogger
 
+from .checkpoint_damage import not_plain_data
 from .config_checks import read_keys
 from .config_variables import complete_overrides
 from .dead_worker import explain_dead_worker
@@ -164,13 +165,8 @@ def _line_that_matters(error: BaseException) -> str:
         lines = [line for line in after if not line.startswith(' ')] or lines
     text = '\n'.join(lines)
     if 'Weights only load failed' in text:  # torch.load surrounds its reason with advice
-        if unsafe := re.search(r'Unsupported global: GLOBAL (\S+)', text):
-            return (
-                f'the checkpoint holds {unsafe[1]}, which is not plain data and could run code: it '
-                'is not loaded; save its weights alone'
-            )
-        if reason := re.search(r'WeightsUnpickler error:\s*(.+)', text):
-            return f'the checkpoint cannot be loaded as plain data: {reason[1]}'
+        if problem := not_plain_data(text):
+            return f'the checkpoint {problem}'
     if PEER_GONE.search(text):
         return f'another process of this job has ended, its own error says why ({lines[0].strip()})'
     if PEER_SILENT.search(text):

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from mmaction_emim.datasets.motion_shapes import CLASSES, render_clip, trajectory
 from mmaction_emim.models.motion import EMIMAttention
+from mmaction_emim.models.weights.checkpoint_file import read_checkpoint
 from mmaction_emim.ops.reference import inside_frame
 
 MOVES_AS_ONE = ('left', 'right', 'up', 'down', 'shake')  # where each object only translates
@@ -168,7 +169,7 @@ def read(model: dict, checkpoint: Path, seed: int) -> dict[str, dict[str, dict]]
     built = MODELS.build(model)
     built.init_weights()
     stages = {'before': read_network(built)}
-    weights = torch.load(checkpoint, map_location='cpu', weights_only=True)['state_dict']
+    weights = read_checkpoint(checkpoint)['state_dict']
     built.load_state_dict(weights)
     stages['after'] = read_network(built)
     return {

@@ -67,6 +67,11 @@ def test_tool(run, call, trained, tmp_path):
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].endswith('the suffix must be .pt2 or .onnx')
     assert {path.name for path in tmp_path.iterdir()} == {'cfg.py', 'labels.txt', 'model.pt2'}
+    data = bytearray(out.read_bytes())
+    data[len(data) // 2] ^= 1  # of a weight
+    out.write_bytes(data)
+    with pytest.raises(ValueError, match='model.pt2 is damaged: the checksum of .*weight'):
+        load_exported(out)
 
 
 def test_other_recognizers_are_refused(root):

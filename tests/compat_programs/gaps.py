@@ -175,6 +175,42 @@ def config_of_a_checkpoint() -> None:
 
 
 @gap
+def flipped_bits() -> None:
+    from mmengine.runner.checkpoint import CheckpointLoader, load_url
+
+    data = bytearray(_saved('flipped.pth'))
+    data[data.index(b'@@@@@@@@')] ^= 1
+    Path('flipped.pth').write_bytes(data)
+    for load in (
+        lambda: CheckpointLoader.load_checkpoint('flipped.pth', 'cpu'),
+        lambda: load_url(Path('flipped.pth').absolute().as_uri(), 'downloads', progress=False),
+    ):
+        with suppress(ValueError):
+            load()
+            raise AssertionError('a flipped bit is loaded')
+
+
+@gap
+def damage_without_a_name() -> None:
+    from mmengine.runner.checkpoint import CheckpointLoader
+
+    whole = _saved('best.pth')
+    for length in (0, 3, len(whole) // 2):
+        Path('best.pth').write_bytes(whole[:length])
+        try:
+            CheckpointLoader.load_checkpoint('best.pth')
+        except Exception as error:
+            assert 'best.pth' in str(error), error
+
+
+def _saved(path: str) -> bytes:
+    import torch
+
+    torch.save(dict(x=torch.full((1000,), 3.0039215087890625)), path)  # its bytes: @@@@
+    return Path(path).read_bytes()
+
+
+@gap
 def read_base() -> None:
     from mmengine.config import Config
 

@@ -7,7 +7,8 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from mmaction_emim.engine.resume import check_whole, choose_checkpoint, damage, newest_whole
+from mmaction_emim.engine.resume import choose_checkpoint, newest_whole
+from mmaction_emim.utils.checkpoint_damage import check_whole, damage
 
 from .conftest import Numbers
 

@@ -36,11 +36,9 @@ def test_the_payloads_are_live(gadget, ran):
 def test_readers_refuse(gadget, form, ran, tmp_path):
     path = tmp_path / 'hostile.pth'
     path.write_bytes(checkpoint(form, pickles(ran)[gadget]))
-    for read in (read_checkpoint, load_dump):
+    for read in (read_checkpoint, load_dump, CheckpointLoader.load_checkpoint):
         with pytest.raises(ValueError, match='hostile.pth: not a '):
-            read(path)
-    with pytest.raises((pickle.UnpicklingError, RuntimeError)):
-        CheckpointLoader.load_checkpoint(str(path))
+            read(str(path))
     assert not ran.exists()
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-_WHY = 300  # characters of the cause in an error
+from mmaction_emim.utils.checkpoint_damage import archive_damage, no_checkpoint
 
 
 def read_checkpoint(path: Path) -> Mapping[str, Any]:
@@ -23,19 +23,14 @@ def read_checkpoint(path: Path) -> Mapping[str, Any]:
             with zipfile.ZipFile(path) as archive:
                 if any(entry.compress_type for entry in archive.infolist()):
                     raise ValueError('its entries are compressed, as those of torch.save never are')
+        if problem := archive_damage(path):
+            raise ValueError(f'it {problem}')
         checkpoint = torch.load(path, map_location='cpu', weights_only=True)
     except (FileNotFoundError, IsADirectoryError, PermissionError):
         raise
     except Exception as error:  # of any class, as the file is damaged
-        raise ValueError(f'{path}: not a checkpoint of weights: {_cause(error)}') from error
+        raise no_checkpoint(path, error) from error
     if not isinstance(checkpoint, Mapping):
         kind = type(checkpoint).__name__
         raise ValueError(f'{path}: not a checkpoint of weights: expected a dict, got {kind}')
     return checkpoint
-
-
-def _cause(error: Exception) -> str:
-    """What torch says in the midst of its advice to load with ``weights_only=False``."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    says = [line for line in lines if 'Unsupported' in line or 'WeightsUnpickler error' in line]
-    return ((says or lines or [type(error).__name__])[0])[:_WHY]

@@ -40,3 +40,13 @@ def test_a_bomb(tmp_path):
 def test_missing(tmp_path):
     with pytest.raises(FileNotFoundError, match='gone.pth'):
         read_checkpoint(tmp_path / 'gone.pth')
+
+
+def test_a_flipped_bit(tmp_path):
+    path = tmp_path / 'x.pth'
+    torch.save(dict(x=torch.arange(1000.0)), path)
+    data = bytearray(path.read_bytes())
+    data[data.index(torch.arange(1000.0)[500].numpy().tobytes())] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(ValueError, match='x.pth: not a checkpoint of weights: it is damaged: the'):
+        read_checkpoint(path)
