@@ -14,7 +14,15 @@ from mmaction_emim.models.motion.emim import match_keys
 from mmaction_emim.models.surgery.insertion import Insertion
 
 from .attention import MotionInPlace
-from .original import HEADS, answer_of, attention_weights, heads_of, returns_a_tuple
+from .original import (
+    HEADS,
+    answer_of,
+    attention_weights,
+    check_answer,
+    has_rotary,
+    heads_of,
+    returns_a_tuple,
+)
 from .report import Report
 from .tokens import TokenGrid
 
@@ -102,19 +110,23 @@ def replace_attention(
         The report; print it.
 
     Raises:
-        ValueError: Nothing matches, the attention has weights that no motion module has, the
-            module cannot replace this attention, or an argument is not as above.
+        ValueError: Nothing matches, the attention has weights that no motion module has or answers
+            random tokens otherwise than plain attention, the module cannot replace this attention,
+            or an argument is not as above.
     """
     layout, rows, replacements = TokenGrid(grid, order, prefix), [], []
     for name in _matching(model, where):
         attention, label = model.get_submodule(name), f'replace_attention: {name}'
         weights = attention_weights(label, attention)
-        dim, bias = weights['proj.weight'].shape[0], 'qkv.bias' in weights
-        module = _build(label, motion, dim=dim, num_heads=heads_of(attention), qkv_bias=bias)
+        dim, heads, bias = len(weights['proj.weight']), heads_of(attention), 'qkv.bias' in weights
+        module = _build(label, motion, dim=dim, num_heads=heads, qkv_bias=bias)
         _check_replacing(label, module, order)
+        answered = answer_of(attention, weights['qkv.weight'])
+        heads = heads or motion.get('num_heads')
+        if answered and heads and not has_rotary(attention):
+            check_answer(label, weights, heads, answered)
         _load(module, weights)
         arguments = tuple(inspect.signature(attention.forward).parameters)[1:]
-        answered = answer_of(attention, dim)
         as_tuple = returns_tuple
         if as_tuple is None:
             as_tuple = returns_a_tuple(label, attention, answered)

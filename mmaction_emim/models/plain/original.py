@@ -1,10 +1,12 @@
 """The attention that a motion module replaces: its weights, its heads, what it answers."""
 
 import copy
+import re
 from types import UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 FUSED = ('qkv',)
@@ -26,51 +28,61 @@ def attention_weights(name: str, attention: nn.Module) -> dict[str, Tensor]:
         a bias that only some of q, k and v have is zero in the others.
 
     Raises:
-        ValueError: There are no such layers, or the attention does what motion modules do not:
-            norms of q and k, a gate, another scale, fewer heads of k and v than of q.
+        ValueError: There are no such layers, there are other parameters or norms besides, the scale
+            is another, or k and v have fewer heads than q.
     """
-    linear = {
-        path.rpartition('.')[2]: layer
-        for path, layer in attention.named_modules()
-        if isinstance(layer, nn.Linear)
-    }
-    named = next((x for x in (FUSED, *SPLIT) if all(part in linear for part in x)), None)
+    linear = _by_last_name(attention, nn.Linear)
+    parts = next((x for x in (FUSED, *SPLIT) if all(part in linear for part in x)), None)
     out = next((x for x in OUT if x in linear), None)
-    if named is None or out is None:
+    if parts is None or out is None:
         raise ValueError(
             f'{name}: q, k, v must be {", ".join("/".join(x) for x in (FUSED, *SPLIT))}, the '
             f'output one of {", ".join(OUT)}, all nn.Linear; got {", ".join(linear) or "none"}'
         )
-    _check_plain(name, attention, linear)
-    parts = [linear[part] for part in named]
-    weights = {'qkv.weight': torch.cat([layer.weight for layer in parts])}
-    dim = linear[out].weight.shape[0]
+    read = [linear[part] for part in (*parts, out)]
+    layers = [attention.get_submodule(path) for path in read]
+    (*layers, proj), own = layers, _by_last_name(attention, nn.Parameter)
+    weights = {'qkv.weight': torch.cat([layer.weight for layer in layers])}
+    biases = [
+        layer.weight.new_zeros(len(layer.weight)) if layer.bias is None else layer.bias
+        for layer in layers
+    ]
+    if any(layer.bias is not None for layer in layers):
+        weights['qkv.bias'] = torch.cat(biases)
+    elif 'q_bias' in own and 'v_bias' in own:
+        read += [own['q_bias'], own['v_bias']]
+        q_bias, v_bias = (attention.get_parameter(path) for path in read[-2:])
+        weights['qkv.bias'] = torch.cat([q_bias, torch.zeros_like(q_bias), v_bias])
+    _check_plain(name, attention, read, layers[0].in_features)
+    weights['proj.weight'] = proj.weight
+    if proj.bias is not None:
+        weights['proj.bias'] = proj.bias
+    dim = len(proj.weight)
     if weights['qkv.weight'].shape != (3 * dim, dim):
         raise ValueError(
             f'{name}: q, k and v must have {dim} channels each, '
             f'got {tuple(weights["qkv.weight"].shape)} for the three'
         )
-    state = attention.state_dict()
-    q_bias, v_bias = (
-        next((state[key] for key in state if key.rpartition('.')[2] == f'{part}_bias'), None)
-        for part in 'qv'
-    )
-    if q_bias is not None and v_bias is not None:
-        weights['qkv.bias'] = torch.cat([q_bias, torch.zeros_like(q_bias), v_bias])
-    elif any(layer.bias is not None for layer in parts):
-        biases = [x.weight.new_zeros(len(x.weight)) if x.bias is None else x.bias for x in parts]
-        weights['qkv.bias'] = torch.cat(biases)
-    weights['proj.weight'] = linear[out].weight
-    if linear[out].bias is not None:
-        weights['proj.bias'] = linear[out].bias
     return {key: weight.detach().clone() for key, weight in weights.items()}
 
 
-def _check_plain(name: str, attention: nn.Module, linear: dict[str, nn.Linear]) -> None:
-    for each in ('q_norm', 'k_norm', 'gate'):
-        layer = getattr(attention, each, None)
-        if layer is not None and not isinstance(layer, nn.Identity):
-            raise ValueError(f'{name}: motion modules have no {each}, this attention has')
+def _by_last_name(attention: nn.Module, kind: type) -> dict[str, str]:
+    """Paths of what is of a kind, by the last part of each."""
+    named = (*attention.named_modules(), *attention.named_parameters())
+    return {path.rpartition('.')[2]: path for path, x in named if isinstance(x, kind)}
+
+
+def _check_plain(name: str, attention: nn.Module, read: list[str], dim: int) -> None:
+    """Refuse what would be lost: norms, parameters that are not of ``read``, another scale."""
+    modules = attention.named_modules()
+    others = [path for path, m in modules if path and 'Norm' in type(m).__name__]
+    others += [
+        path
+        for path, _ in attention.named_parameters()
+        if not f'{path}.'.startswith(tuple(f'{layer}.' for layer in read))
+    ]
+    if others:
+        raise ValueError(f'{name}: motion modules have no {others[0]}, this attention has')
     heads = heads_of(attention)
     scale = next(
         (
@@ -81,11 +93,33 @@ def _check_plain(name: str, attention: nn.Module, linear: dict[str, nn.Linear]) 
         ),
         None,
     )
-    dim = next(iter(linear.values())).in_features
     if heads and scale is not None and abs(scale * (dim / heads) ** 0.5 - 1) > 1e-6:
         raise ValueError(
             f'{name}: motion modules scale queries by {(dim / heads) ** -0.5:.4g}, '
             f'this attention by {scale:.4g}'
+        )
+
+
+def check_answer(
+    name: str, weights: dict[str, Tensor], heads: int, answered: tuple[Tensor, Any]
+) -> None:
+    """Refuse an attention whose answer is not softmax(q k^T / sqrt(d)) v of its weights.
+
+    Raises:
+        ValueError: It does something else as well, or has other heads.
+    """
+    x, answer = answered
+    if x.is_meta:
+        return
+    answer = answer[0] if isinstance(answer, tuple | list) else answer
+    w = {key: weight.float() for key, weight in weights.items()}
+    qkv = F.linear(x, w['qkv.weight'], w.get('qkv.bias')).unflatten(-1, (3, heads, -1))
+    out = F.scaled_dot_product_attention(*qkv.permute(2, 0, 3, 1, 4)).transpose(1, 2).flatten(2)
+    out = F.linear(out, w['proj.weight'], w.get('proj.bias'))
+    if out.shape != getattr(answer, 'shape', None) or (out - answer).norm() > 0.01 * out.norm():
+        raise ValueError(
+            f'{name}: on random tokens it does not answer softmax(q k^T / sqrt(d)) v of its q, k, '
+            f'v and {heads} heads; what else it does would be lost'
         )
 
 
@@ -98,18 +132,28 @@ def heads_of(module: nn.Module) -> int | None:
     return None
 
 
-def answer_of(attention: nn.Module, dim: int) -> tuple[Tensor, Any] | None:
+def answer_of(attention: nn.Module, qkv: Tensor) -> tuple[Tensor, Any] | None:
     """Random tokens, (1, 8, dim), and what a copy of an attention answers to them in float32.
 
     None where it cannot be called with tokens alone.
+
+    Args:
+        attention: The attention.
+        qkv: Its weights, (3 * dim, dim): the tokens are such that q and k are large enough to tell.
     """
-    tokens = torch.randn(1, 8, dim, generator=torch.Generator().manual_seed(0))
-    tokens = tokens.to(next(attention.parameters()).device)
+    tokens = torch.randn(1, 8, qkv.shape[1], generator=torch.Generator().manual_seed(0))
+    tokens = tokens.to(qkv.device) * 2 * len(qkv) ** 0.5 / qkv.float().norm().clamp(min=1)
     try:
         with torch.no_grad():
             return tokens, copy.deepcopy(attention).float().eval()(tokens)
     except Exception:  # of any class, as attention is anybody's
         return None
+
+
+def has_rotary(attention: nn.Module) -> bool:
+    """Whether an attention itself turns q and k by their places, as its names say."""
+    names = type(attention).__name__, *dir(attention)
+    return any(re.search('rotary|rope(?!rt)', name.lower()) for name in names)
 
 
 def returns_a_tuple(name: str, attention: nn.Module, answered: tuple[Tensor, Any] | None) -> bool:

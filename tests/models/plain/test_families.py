@@ -8,7 +8,7 @@ import torch
 from mmaction_emim.models import motion
 from mmaction_emim.models.plain import insert_motion, replace_attention
 
-from .families import FAMILIES, GRID, build
+from .families import FAMILIES, GRID, build, need
 
 EMIM = dict(type='EMIMAttention', window=3)
 every_family = pytest.mark.parametrize('name', FAMILIES)
@@ -60,13 +60,21 @@ def test_replaced_it_has_the_attentions_weights_and_learns(name):
     modules = [m for m in model.modules() if type(m).__name__ == 'EMIMAttention']
     assert len(modules) == len(originals) == 2
     for module, original in zip(modules, originals, strict=True):
-        rows = torch.cat([p for p in original.state_dict().values() if p.dim() == 2])
-        for ours in (module.qkv.weight, module.proj.weight):
-            assert all((rows == row).all(1).any() for row in ours)
+        linear = {path.rpartition('.')[2]: m for path, m in original.named_modules()}
+        x = torch.randn(4, 32)
+        torch.testing.assert_close(module.qkv(x), torch.cat([m(x) for m in projections(linear)], 1))
+        out = next(linear[key] for key in ('proj', 'o_proj', 'out_proj', 'dense') if key in linear)
+        torch.testing.assert_close(module.proj(x), out(x))
     assert a_step(model, tokens).isfinite()
     for module in modules:
         assert all(p.grad.isfinite().all() for p in module.parameters())
         assert module.qkv.weight.grad.any() and module.rpb.grad.any()
+
+
+def projections(linear):
+    """q, k and v of an attention's layers, or what makes them at once."""
+    names = ['qkv'], ['q_proj', 'k_proj', 'v_proj'], ['query', 'key', 'value']
+    return next([linear[key] for key in x] for x in names if x[0] in linear)
 
 
 def replaced(model, name):
@@ -78,6 +86,14 @@ def replaced(model, name):
         for path, _ in model.named_modules()
         if len(path.split('.')) == len(pattern) and all(map(fnmatchcase, path.split('.'), pattern))
     ]
+
+
+@pytest.mark.parametrize('norm', ['qk_norm', 'scale_attn_norm'])
+def test_norms_of_timm_are_not_lost(norm):
+    options = dict(img_size=16, patch_size=8, embed_dim=32, depth=1, num_heads=2, num_classes=0)
+    model = need('timm').models.VisionTransformer(**options, **{norm: True})
+    with pytest.raises(ValueError, match='motion modules have no .*norm, this attention has'):
+        put('replace', model, 'timm ViT')
 
 
 @pytest.mark.slow

@@ -91,3 +91,105 @@ def test_heads_that_it_does_not_say_are_asked_for():
         replaced(Bare(dim=160, heads=2, says='how_many'))
     told = replaced(Bare(dim=160, heads=2, says='how_many'), {**EMIM, 'num_heads': 2})
     assert told.motion.num_heads == 2
+
+
+class Normed(Bare):
+    def __init__(self):
+        super().__init__()
+        self.query_norm = self.key_norm = nn.LayerNorm(4)
+
+    def project(self, x):
+        q, k, v = super().project(x)
+        return self.query_norm(q), self.key_norm(k), v
+
+
+class NormedWithoutWeights(Normed):
+    def __init__(self):
+        super().__init__()
+        self.query_norm = self.key_norm = nn.LayerNorm(4, elementwise_affine=False)
+
+
+class Biased(Bare):
+    def __init__(self):
+        super().__init__()
+        self.relative_position_bias_table = nn.Parameter(torch.randn(2, 24, 24))
+
+    def attend(self, q, k, v):
+        bias = self.relative_position_bias_table
+        return F.scaled_dot_product_attention(q, k, v, bias).transpose(1, 2).flatten(2)
+
+
+class Twice(Bare):
+    def __init__(self):
+        super().__init__()
+        self.before = nn.ModuleDict(dict(proj=nn.Linear(8, 8)))
+        self.proj = self._modules.pop('proj')  # behind, so that its name is the one that is found
+
+
+class Cosine(Bare):
+    def project(self, x):
+        q, k, v = super().project(x)
+        return F.normalize(q, dim=-1), F.normalize(k, dim=-1), v
+
+
+class Causal(Bare):
+    def attend(self, q, k, v):
+        out = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        return out.transpose(1, 2).flatten(2)
+
+
+class HeadsFirst(Bare):
+    def project(self, x):
+        qkv = self.qkv(x).unflatten(-1, (2, 3, -1))  # q, k, v of a head, then of the next
+        return qkv.permute(3, 0, 2, 1, 4)
+
+
+class OtherHeads(Bare):
+    def __init__(self):
+        super().__init__()
+        self._heads = 4
+
+
+class Gated(Bare):
+    def attend(self, q, k, v):
+        return super().attend(q, k, v).sigmoid()
+
+
+@pytest.mark.parametrize(
+    'kind, message',
+    [
+        (Normed, 'motion modules have no query_norm, this attention has'),
+        (NormedWithoutWeights, 'motion modules have no query_norm'),
+        (Biased, 'motion modules have no relative_position_bias_table'),
+        (Twice, 'motion modules have no before.proj.weight'),
+        (Cosine, r'it does not answer softmax\(q k.* and 2 heads'),
+        (Causal, 'it does not answer'),
+        (HeadsFirst, 'it does not answer'),
+        (OtherHeads, 'it does not answer'),
+        (Gated, 'it does not answer'),
+    ],
+)
+def test_what_would_be_lost_is_refused(kind, message):
+    with pytest.raises(ValueError, match=f'^replace_attention: attention: .*{message}'):
+        replaced(kind())
+
+
+class OwnBiases(Bare):
+    """As EVA's and BEiT's, of q and v alone."""
+
+    def __init__(self):
+        super().__init__()
+        self.qkv = nn.Linear(8, 24, bias=False)
+        self.q_bias, self.v_bias = (nn.Parameter(torch.randn(8)) for _ in range(2))
+
+    def project(self, x):
+        bias = torch.cat([self.q_bias, torch.zeros(8), self.v_bias])
+        qkv = F.linear(x, self.qkv.weight, bias).chunk(3, 2)
+        return [y.unflatten(-1, (2, -1)).transpose(1, 2) for y in qkv]
+
+
+def test_biases_of_q_and_v_alone():
+    original = OwnBiases()
+    bias = replaced(original).motion.qkv.bias
+    assert torch.equal(bias[:8], original.q_bias) and torch.equal(bias[16:], original.v_bias)
+    assert not bias[8:16].any()
