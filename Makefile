@@ -26,7 +26,7 @@ $(VENV)/.installed: setup.py setup.cfg pyproject.toml requirements/lock.txt
 	$(BIN)/python -m pip install --progress-bar on torch==2.13.0
 	$(BIN)/python $(LOCKED)/lock.txt
 	$(BIN)/python -m pip install --no-deps --no-build-isolation -e .
-	# It requires decord, which has no wheels for Macs and ARM, and imports it in DecordInit only.
+	# It requires decord, which has no wheels for Macs and ARM; clips are read without it.
 	$(BIN)/python -m pip install -c constraints.txt --no-deps mmaction2
 	touch $@
 

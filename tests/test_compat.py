@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from .compat_programs import gaps
+from .datasets.numbered_clips import write
 
 PROGRAM = Path(gaps.__file__)
 WITHOUT_CUDA = {'init_dist', 'device_ids', 'amp'}
@@ -98,6 +99,22 @@ def test_a_command_line_is_data(tmp_path):
     saved = dict(model={}, args=argparse.Namespace(lr=0.1, blocks=[1, 2]))
     torch.save(saved, tmp_path / 'mae.pth')
     assert torch.load(tmp_path / 'mae.pth', weights_only=True) == saved
+
+
+def test_upstream_reads_videos_without_decord_and_says_so_once(run, tmp_path):
+    write(tmp_path / 'a.mp4')
+    done = run(
+        '-c',
+        'import sys, mmaction_emim\n'
+        'sys.modules["decord"] = None  # as where it is not installed\n'
+        'from mmaction.datasets.transforms import DecordInit, MMDecode\n'
+        'MMDecode(), DecordInit()\n'
+        f'results = DecordInit(num_threads=2)(dict(filename={str(tmp_path / "a.mp4")!r}))\n'
+        'print(results["total_frames"], results["avg_fps"])\n',
+    )
+    said, printed = done.stdout.splitlines()
+    assert 'DecordInit reads clips as CheckedVideoInit does' in said, done.stderr
+    assert printed == '40 25.0'
 
 
 def test_drn_says_why_it_cannot_be_built():

@@ -3,9 +3,12 @@
 import importlib.machinery
 import importlib.metadata
 import importlib.util
+import logging
 import sys
 import warnings
 from collections.abc import Callable, Iterator
+from functools import cache
+from os.path import splitext
 from types import ModuleType
 from typing import Any
 
@@ -154,6 +157,54 @@ def tsm_optimizer_of_any_module(tsm: ModuleType) -> None:
         return add_params
 
     replace(tsm.TSMOptimWrapperConstructor, 'add_params', with_the_rest)
+
+
+@after('mmaction.datasets.transforms.loading')
+def frames_that_were_asked_for(loading: ModuleType) -> None:
+    """``DecordInit`` and ``MMDecode`` open clips with decord, which may give other frames, unsaid.
+
+    decord has no wheels for Macs and ARM either (no upstream issue found). Cure: they open clips as
+    ``CheckedVideoInit`` does, which is exact or an error, and need no decord. Of these
+    ``DecordDecode(mode='efficient')`` takes the frames that were asked for, not key frames.
+    """
+
+    @cache
+    def say_once() -> None:
+        from mmengine.logging import print_log
+
+        message = 'DecordInit reads clips as CheckedVideoInit does: with PyAV, not with decord'
+        print_log(f'{message}; num_threads has no effect', 'current', logging.INFO)
+
+    def saying(original: Callable) -> Callable:
+        def init(self: Any, *args: Any, **kwargs: Any) -> None:
+            original(self, *args, **kwargs)
+            say_once()
+
+        return init
+
+    def checked(_: Callable) -> Callable:
+        from mmaction.registry import TRANSFORMS
+
+        def get_video_reader(self: Any, filename: str) -> Any:
+            if self.file_client is None:  # here: what has the client
+                init = TRANSFORMS.get('CheckedVideoInit')
+                self.file_client = init(io_backend=self.io_backend, **self.kwargs)
+            name = filename if splitext(filename)[1] else f'{filename}.mp4'  # as upstream's
+            return self.file_client(dict(filename=name))['video_reader']
+
+        return get_video_reader
+
+    def exact(original: Callable) -> Callable:
+        def load_frames(self: Any, container: Any, frame_inds: Any) -> list:
+            if hasattr(container, 'seek'):
+                return original(self, container, frame_inds)
+            return list(container.get_batch(frame_inds).asnumpy())
+
+        return load_frames
+
+    replace(loading.DecordInit, '__init__', saying)
+    replace(loading.DecordInit, '_get_video_reader', checked)
+    replace(loading.DecordDecode, '_decord_load_frames', exact)
 
 
 @after('mmaction.datasets.transforms.processing')

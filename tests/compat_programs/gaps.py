@@ -151,6 +151,23 @@ def hue() -> None:
 
 
 @gap
+def frames_that_were_asked_for() -> None:
+    """In this order: PyAV is to be imported before decord."""
+    sys.path.append(str(Path(__file__).parents[1] / 'datasets'))
+    from numbered_clips import shown, write  # isort: skip
+    import numpy as np
+    from mmaction.datasets.transforms import DecordDecode, DecordInit
+
+    write('clip.mp4', 'mpeg4', bf='2')
+    wanted = [7, 12, 17, 33, 2]
+    for name, mode in (('clip.mp4', 'accurate'), ('clip.mp4', 'efficient'), ('clip', 'accurate')):
+        results = DecordInit()(dict(filename=name))
+        results['frame_inds'] = np.array(wanted)
+        numbers = [shown(img) for img in DecordDecode(mode)(results)['imgs']]
+        assert numbers == wanted, numbers
+
+
+@gap
 def torchvision_for_another_torch() -> None:
     from mmengine.utils.dl_utils import collect_env
 

@@ -77,7 +77,7 @@ class CheckedVideoInit(BaseTransform):
             source = results['content']
         elif self.io_backend != 'disk':
             self._client = self._client or FileClient(self.io_backend, **self.kwargs)
-            source = self._client.get(name)
+            source = bytes(self._client.get(name))  # some give a memoryview
         if not (len(source) if isinstance(source, bytes) else osp.getsize(source)):
             raise ValueError(f'{name}: the file is empty')
         if lacking := missing_bytes(source):

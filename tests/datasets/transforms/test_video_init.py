@@ -2,12 +2,14 @@ import subprocess
 import sys
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from threading import Thread
 
 import numpy as np
 import pytest
-from mmaction.datasets.transforms import DecordDecode
+from mmaction.datasets.transforms import DecordDecode, DecordInit
 from mmengine.config import Config
+from mmengine.fileio import BaseStorageBackend, FileClient
 from mmengine.logging import MMLogger
 from mmengine.registry import DATASETS, TRANSFORMS, init_default_scope
 
@@ -107,6 +109,21 @@ def test_other_backends_read_into_memory(clip, address, reader):
     clip.write_bytes(b'no video')
     with pytest.raises(ValueError, match=rf'^{url}: '):
         read(url, io_backend='http', reader=reader)
+
+
+def test_a_backend_may_give_a_view_of_memory(clip):
+    """As MMEngine's for Petrel does."""
+
+    class Views(BaseStorageBackend):
+        def get(self, filepath):
+            return memoryview(Path(filepath).read_bytes())
+
+        def get_text(self, filepath):
+            raise NotImplementedError
+
+    FileClient.register_backend('views', Views, force=True)
+    for init in (CheckedVideoInit, DecordInit):
+        assert numbers(read(clip, init=init, io_backend='views')) == [30, 0, 7, 7]
 
 
 def test_clips_as_phones_write_them_through_a_config(tmp_path, root):
