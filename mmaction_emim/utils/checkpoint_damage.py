@@ -49,7 +49,7 @@ def not_plain_data(text: str) -> str | None:
     """What torch says in the midst of its advice to load with ``weights_only=False``.
 
     Args:
-        text: Of an error of ``torch.load``.
+        text: Message of an error of ``torch.load``.
 
     Returns:
         What the checkpoint does, such as 'holds os.system, …'; None where torch says none of it.
