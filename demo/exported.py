@@ -27,6 +27,8 @@ dy, dx = (x.shape[-2] - h) // 2, (x.shape[-1] - w) // 2
 thirds = (0, 1, 2) if about['crop'] and about['crop']['count'] == 3 else (1,)  # 1: the centre
 views = np.concatenate([x[..., i * dy : i * dy + h, i * dx : i * dx + w] for i in thirds])
 scores = session.run(None, {'clip': views})[0].mean(0)
+if not np.isfinite(scores).all():
+    sys.exit(f'{sys.argv[2]}: the network gave scores that are not finite')
 if about.get('several_labels'):
     for name, probability in zip(about['labels'], 1 / (1 + np.exp(-scores)), strict=True):
         print(name, probability)

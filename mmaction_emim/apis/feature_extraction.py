@@ -18,6 +18,7 @@ from mmaction_emim.datasets.stream_source import StreamSource
 from mmaction_emim.evaluation.protocol import test_pipeline
 from mmaction_emim.utils.command_line import explain
 from mmaction_emim.utils.files import read_text, write_array, write_arrays, write_text
+from mmaction_emim.utils.finite import check_finite
 
 from .clips import Clip, clips_of
 from .extraction import backbone_settings, check_settings, load_backbone, plain
@@ -185,6 +186,7 @@ class _Features(MotionInferencer):
         del reader
         end = frames / fps if fps else 0.0
         features = self.vectors([self.load(clip)])
+        check_finite(features, clip.name, 'features')
         return Features(features, np.zeros(1), np.array([end]), fps, frames, frames)
 
     def of_windows(self, clip: Clip, span: int | None, stride: int | None, batch: int) -> Features:
@@ -206,7 +208,9 @@ class _Features(MotionInferencer):
         if not rows:
             raise ValueError(f'{clip.name}: the clip has no frames')
         start, end = np.array(times).T
-        return Features(np.concatenate(rows), start, end, source.fps, span, stride)
+        features = np.concatenate(rows)
+        check_finite(features, clip.name, 'features')
+        return Features(features, start, end, source.fps, span, stride)
 
     @torch.no_grad()
     def vectors(self, views: Sequence[Tensor]) -> np.ndarray:

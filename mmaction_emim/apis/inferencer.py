@@ -30,6 +30,7 @@ from mmaction_emim.evaluation.multi_label_report import check_threshold
 from mmaction_emim.evaluation.protocol import is_2d, keeps_size, test_pipeline
 from mmaction_emim.utils.command_line import explain
 from mmaction_emim.utils.config_names import read_config
+from mmaction_emim.utils.finite import check_finite
 
 from .clips import SECONDS, Clip, clips_of, scaled_down
 from .complexity import without_downloads
@@ -279,7 +280,12 @@ class MotionInferencer(ActionRecogInferencer):
         return scores[self.averaging], probabilities
 
     def predict(self, name: str, view_scores: Tensor, top_k: int = 5) -> Prediction:
-        """The answer of raw scores (views, classes), for a clip of this name."""
+        """The answer of raw scores (views, classes), for a clip of this name.
+
+        Raises:
+            FloatingPointError: They are not finite.
+        """
+        check_finite(view_scores, name)
         scores, probabilities = self.average(view_scores)
         there = 0 if self.threshold is None else int((probabilities >= self.threshold).sum())
         best = probabilities.topk(min(max(top_k, there), len(self.names)))
@@ -335,12 +341,15 @@ class MotionInferencer(ActionRecogInferencer):
         self, preds: list[tuple[str, Tensor | Exception]], top_k: int = 5
     ) -> list[Prediction]:
         """The predictions of what :meth:`forward` gave."""
-        return [
-            Prediction(name, error=explain(x))
-            if isinstance(x, Exception)
-            else self.predict(name, x, top_k)
-            for name, x in preds
-        ]
+        return [self._answer(name, x, top_k) for name, x in preds]
+
+    def _answer(self, name: str, given: Tensor | Exception, top_k: int) -> Prediction:
+        if isinstance(given, Tensor):
+            try:
+                return self.predict(name, given, top_k)
+            except FloatingPointError as error:
+                given = error
+        return Prediction(name, error=explain(given))
 
     def _init_model(self, cfg: Config, weights: str | None, device: str) -> nn.Module:
         cfg.model = without_downloads(cfg.model)

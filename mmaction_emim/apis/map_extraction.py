@@ -134,13 +134,14 @@ def _chosen_splits(cfg: Config, splits: Sequence[str] | None) -> list[str]:
 def _maps(
     model: nn.Module,
     clips: list[Tensor],
+    names: Sequence[str],
     crops: int,
     pool: Sequence[int] | None,
     level: int | None,
     dtype: str,
     cfg: Config,
 ) -> list[np.ndarray]:
-    """Clips as a pipeline packs them -> maps (crops, T, C, H, W) of each."""
+    """Clips as a pipeline packs them, and their names -> maps (crops, T, C, H, W) of each."""
     fp16 = bool((cfg.get('test_cfg') or {}).get('fp16'))
     inputs = model.data_preprocessor(dict(inputs=clips, data_samples=None), False)['inputs']
     with autocast() if fp16 else nullcontext():
@@ -155,9 +156,10 @@ def _maps(
             raise ValueError(f'pool: the maps are {tuple(x.shape[-2:])} (H, W), got {tuple(pool)}')
         x = adaptive_avg_pool2d(x.flatten(0, 1), tuple(pool)).unflatten(0, x.shape[:2])
     x = x.unflatten(0, (len(clips), crops))
-    largest = x.abs().max().item()
-    if not largest <= torch.finfo(getattr(torch, dtype)).max:
-        raise ValueError(f'the backbone gave {largest:g}, which does not fit {dtype}')
+    most = torch.finfo(getattr(torch, dtype)).max
+    for name, largest in zip(names, x.flatten(1).abs().amax(1).tolist(), strict=True):
+        if not largest <= most:  # NaN too
+            raise ValueError(f'{name}: the backbone gave {largest:g}, which does not fit {dtype}')
     return list(x.to(getattr(torch, dtype)).cpu().numpy())
 
 

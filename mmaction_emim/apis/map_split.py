@@ -165,7 +165,7 @@ class MapSplit:
             except Exception as cause:  # of any class, as transforms are anybody's
                 error = cause
                 continue
-            (maps,) = mapper(drawn, crops=self.crops)
+            (maps,) = mapper(drawn, [name], crops=self.crops)
             self.shape = MapShape(self.draws, *maps.shape)
             return
         raise ValueError(
@@ -184,7 +184,7 @@ class MapSplit:
         """Write what is not there yet.
 
         Args:
-            mapper: From draws to their maps.
+            mapper: From draws and the names of their clips to their maps.
             batch_size: Draws that it gets together.
             workers: Processes that decode; None: the config's.
             advance: Gets the number of clips that were done.
@@ -208,9 +208,11 @@ class MapSplit:
         self, group: list[tuple[str, list[Tensor]]], mapper: Callable, batch_size: int
     ) -> None:
         drawn = [x for _, draws in group for x in draws]
+        names = [name for name, draws in group for _ in draws]
         found = []
         for i in range(0, len(drawn), batch_size):
-            found += mapper(drawn[i : i + batch_size], crops=self.crops)
+            some = slice(i, i + batch_size)
+            found += mapper(drawn[some], names[some], crops=self.crops)
         for i, (name, _) in enumerate(group):
             maps = np.stack(found[i * self.draws : (i + 1) * self.draws])
             if maps.shape != self.shape:

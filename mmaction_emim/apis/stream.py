@@ -152,6 +152,7 @@ class MotionStream:
         Raises:
             OSError: The source cannot be opened, or a live one stays away.
             ValueError: It is no video, or has no frames.
+            FloatingPointError: Scores of a window are not finite.
         """
         if not isinstance(source, StreamSource):
             source = StreamSource(source)

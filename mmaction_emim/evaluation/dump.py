@@ -12,6 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mmaction_emim.utils.finite import check_finite
+
 # What MMEngine's dump of tensors, arrays and plain values consists of, besides _REPLACED.
 _ALLOWED = {
     ('collections', 'OrderedDict'),
@@ -98,7 +100,8 @@ def load_dump(path: Path) -> list[dict]:
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: The file is none that ``tools/test.py --dump`` writes.
+        ValueError: The file is none that ``tools/test.py --dump`` writes, or holds scores that are
+            not finite.
     """
     path = Path(path)
     data = path.read_bytes()
@@ -127,6 +130,11 @@ def load_dump(path: Path) -> list[dict]:
             raise ValueError(f'{path}: gt_label of result {number} must be a tensor of labels')
         if not isinstance(result.get('video_id', ''), str):
             raise ValueError(f'{path}: video_id of result {number} must be a text')
+        if not result.get('failed'):
+            try:
+                check_finite(score, result.get('video_id', f'result {number}'))
+            except FloatingPointError as error:
+                raise ValueError(f'{path}: {error}') from None
     return results
 
 

@@ -13,6 +13,7 @@ from mmengine.runner import Runner, autocast
 from torch import nn
 
 from mmaction_emim.datasets.transforms.frame_order import ORDERS
+from mmaction_emim.utils.finite import check_finite
 
 from .class_report import ClassReport
 from .protocol import tested_datasets
@@ -90,6 +91,7 @@ def answer(
 
     Raises:
         ValueError: Clips have several labels, or none.
+        FloatingPointError: Scores of a clip are not finite.
     """
     loader = Runner.build_dataloader(cfg.test_dataloader, seed=0)
     fp16 = bool((cfg.get('test_cfg') or {}).get('fp16'))
@@ -100,9 +102,11 @@ def answer(
         for sample in (sample.to_dict() for sample in samples):
             if 'gt_label' not in sample or sample['gt_label'].numel() != 1:
                 raise ValueError(f'{cfg.filename}: each tested clip must have one label')
-            score = sample['pred_score'].float().cpu()
+            score, failed = sample['pred_score'].float().cpu(), bool(sample.get('failed'))
+            if not failed:
+                check_finite(score, sample.get('video_id', f'clip {len(found)}'))
             score = (score if score.dim() == 1 else score.mean(0)).numpy()
-            found.append((score, int(sample['gt_label']), bool(sample.get('failed'))))
+            found.append((score, int(sample['gt_label']), failed))
         done(i / len(loader))
     found = collect_results(found, len(loader.dataset), device='cpu')
     return Answers(*map(np.stack, zip(*found, strict=True))) if found is not None else None

@@ -263,6 +263,25 @@ def top_k_of_all_classes() -> None:
 
 
 @gap
+def scores_that_are_not_finite() -> None:
+    import torch
+    from mmengine.evaluator import BaseMetric, Evaluator
+
+    class Seen(BaseMetric):
+        def process(self, data_batch: object, data_samples: list[dict]) -> None:
+            self.results += data_samples
+
+        def compute_metrics(self, results: list) -> dict:
+            return {}
+
+    nan, evaluator = torch.tensor([torch.nan, 0.0]), Evaluator(Seen())
+    evaluator.process([dict(pred_score=nan, failed=True), dict(pred_label=0)])
+    with suppress(FloatingPointError):
+        evaluator.process([dict(pred_score=nan)])
+        raise AssertionError('NaN is taken for a score')
+
+
+@gap
 def hooks_on_the_screen() -> None:
     from mmengine.logging import MMLogger
 

@@ -126,6 +126,7 @@ def test_sizes_are_bounded(tmp_path, content, sentence):
         (dict(pred_score=torch.tensor(1)), 'pred_score of result 1'),
         (dict(gt_label=2), 'gt_label of result 1 must be a tensor of labels'),
         (dict(video_id=3), 'video_id of result 1 must be a text'),
+        (dict(pred_score=torch.tensor([0, 1, torch.nan, 0, 0])), 'x.pkl: a: 1 of 5 scores are not'),
     ],
 )
 def test_values_of_other_kinds(tmp_path, wrong, sentence):
