@@ -1,6 +1,7 @@
 """One split of a config whose feature maps are written: its clips, draws, files and failures."""
 
 import json
+import os
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -30,6 +31,8 @@ from mmaction_emim.utils.files import write_array, write_text
 from .extraction import check_settings, plain
 
 LOOKED_AT = 8  # clips, until one can be read
+FILES = 'filename', 'frame_dir'
+WITHIN_ONE = {'label', 'video_id', 'sample_idx'}  # what one clip in two lists may differ in
 
 
 @dataclass(eq=False)
@@ -127,13 +130,31 @@ class MapSplit:
                 info = dataset.get_data_info(idx)
                 name = _name(info)
                 self.lines.append(f'{name} {_labels(info["label"])}\n')
-                if name not in self.clips:
-                    self.clips[name] = which, idx
+                first, at = self.clips.setdefault(name, (which, idx))
+                if (first, at) != (which, idx):
+                    before = self.sets[first].get_data_info(at), leaves[first].pipeline
+                    self._check_same(name, before, (info, leaves[which].pipeline))
         found = found_files(self.folder)
         self.pending = [name for name in self.clips if map_file(name) not in found]
         kept = len(self.clips) - len(self.pending)
         self.report = MapReport(split, len(self.clips), 0, kept, {})
         self.shape: MapShape | None = None
+
+    def _check_same(self, name: str, before: tuple[dict, list], now: tuple[dict, list]) -> None:
+        """Refuse two clips, or two ways to read one, that would share a file of maps."""
+        (one, pipeline), (other, its_pipeline) = before, now
+        for key in sorted({*one, *other} - WITHIN_ONE):
+            a, b = one.get(key), other.get(key)
+            if a != b and not (key in FILES and os.path.realpath(a) == os.path.realpath(b)):
+                raise ValueError(
+                    f'{self.split}_dataloader: two clips of its lists are called {name}, with '
+                    f'{key} {a} and {b}; give the lists one data_root, and its folders in names'
+                )
+        if plain(pipeline) != plain(its_pipeline):
+            raise ValueError(
+                f'{self.split}_dataloader: {name} is in two lists whose pipelines differ; make '
+                'them one'
+            )
 
     def draw(self, name: str, draws: int) -> list[Tensor]:
         """What the pipeline gives of a clip, a draw at a time."""
