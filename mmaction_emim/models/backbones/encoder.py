@@ -63,12 +63,13 @@ class Encoder(nn.Module):
         if insert:
             self._insert(insert)
         self._motion = [m for m in self.network.modules() if isinstance(m, MOTION)]
-        if dtype != 'float32':
-            if not frozen or self._motion:
-                raise ValueError(
-                    f'{owner}: dtype={dtype!r} is for a frozen network without motion modules; '
-                    'otherwise use AmpOptimWrapper'
-                )
+        if dtype != 'float32' and (not frozen or self._motion):
+            raise ValueError(
+                f'{owner}: dtype={dtype!r} is for a frozen network without motion modules; '
+                'otherwise use AmpOptimWrapper'
+            )
+        # Folders of transformers say a dtype of their own, and modules have one.
+        if {p.dtype for p in self.network.parameters() if p.is_floating_point()} - {self.dtype}:
             self.network.to(self.dtype)
         if frozen:
             self.network.requires_grad_(False)
@@ -126,7 +127,7 @@ class Encoder(nn.Module):
         self.awaits_weights = False
 
     def _features(self, x: Tensor) -> Tensor:
-        """What the network answers, class tokens included; float32 if it is frozen."""
+        """What the network answers, class tokens included; float32 if its dtype is half."""
         if self.awaits_weights:
             raise RuntimeError(
                 f'{self._owner}: pretrained weights are not loaded yet; call init_weights(), or '
@@ -233,8 +234,9 @@ class FrameEncoder(Encoder):
         download: Whether what is not on this computer may be downloaded. Defaults to False.
         frozen: Whether the network stays in evaluation and has no gradients; motion modules in it
             are trained all the same. Defaults to True.
-        dtype: ``'float32'`` (default), ``'bfloat16'`` or ``'float16'``, of a frozen network
-            without motion modules, whatever AMP does; features are float32.
+        dtype: Of the network's weights, whatever a folder says or a module that is given has:
+            ``'float32'`` (default) or, of a frozen network without motion modules, whatever AMP
+            does, ``'bfloat16'`` or ``'float16'``; features of these two are float32.
         insert: Arguments of :func:`.insert_motion`, to put motion modules into the network:
             ``dict(motion=dict(type='EMIMAttention'), where='encoder.layer.1?', grid=(8, 16, 16),
             prefix=1)``; ``order`` is known. Default None: none.

@@ -189,6 +189,14 @@ def test_half_precision_answers_float32_whatever_amp_does():
         assert torch.equal(half(x), out)
 
 
+def test_a_module_in_half_precision_becomes_float32():
+    given = Tokens().bfloat16()
+    for options in (dict(), dict(frozen=False), dict(insert=INSERT)):
+        encoder = FrameEncoder(copy.deepcopy(given), **options)
+        assert {p.dtype for p in encoder.parameters()} == {torch.float32}
+        assert encoder(clips()).dtype == torch.float32
+
+
 INSERT = dict(
     motion=dict(type='EMIMAttention', window=3, dim=16, num_heads=2), where='blocks.*',
     grid=(4, 2, 3), prefix=2,

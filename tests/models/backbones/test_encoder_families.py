@@ -93,6 +93,17 @@ def test_a_folder_and_its_weights(cfg, tmp_path):
     torch.testing.assert_close(again(x), source(x))
 
 
+@pytest.mark.parametrize('frozen', [True, False])
+def test_a_folder_in_half_precision_becomes_float32(frozen, tmp_path):
+    need('transformers')
+    source, x = FrameEncoder(DINO), torch.randn(1, 3, 2, 16, 16)
+    source.network.bfloat16().save_pretrained(tmp_path)
+    encoder = FrameEncoder(str(tmp_path), frozen=frozen)
+    encoder.init_weights()
+    assert {p.dtype for p in encoder.parameters()} == {torch.float32}
+    torch.testing.assert_close(encoder(x), FrameEncoder(source.network)(x))
+
+
 def test_the_half_that_sees_of_a_network_of_two(tmp_path):
     transformers = need('transformers')
     config = transformers.SiglipConfig(
