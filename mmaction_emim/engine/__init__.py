@@ -9,7 +9,7 @@ from .epoch_seed_hook import EpochSeedHook
 from .failed_clips_hook import FailedClipsHook
 from .fsdp import AnyDeviceFSDP, ResumableFSDPStrategy
 from .param_groups import LayerDecayOptimWrapperConstructor
-from .resume import SameTrainingHook
+from .same_training_hook import SameTrainingHook
 from .stop_at_nan_hook import StopAtNaNHook
 from .throughput_hook import ThroughputHook
 from .training_check_hook import TrainingCheckHook

@@ -106,14 +106,13 @@ def _earlier(cfg: Config, restarted: bool) -> list:
     """Checkpoints in the folder that are not this job's."""
     if cfg.get('resume') and not cfg.get('load_from'):
         return []
-    work_dir = Path(cfg.work_dir)
     if restarted:
-        note = read_note(work_dir)
+        note = read_note(Path(cfg.work_dir))
         noted, ours = note.get('launcher'), _launcher()
         # Else the first start ended before it noted anything.
         if noted == ours or (noted and noted[0] != ours[0]):
             return note.get('earlier', [])
-    return stamps(work_dir)
+    return stamps(cfg)
 
 
 def _by_the_first(function: Callable[[], Any]) -> Any:

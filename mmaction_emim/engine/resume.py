@@ -1,30 +1,16 @@
-"""What a training may be resumed from, and whether it still is the same training."""
+"""What a training may be resumed from."""
 
+import glob
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from string import Formatter
 
-from mmaction.registry import HOOKS
 from mmengine.config import Config
-from mmengine.hooks import Hook
-from mmengine.runner import EpochBasedTrainLoop, Runner
 
 from mmaction_emim.utils.checkpoint_damage import check_whole, damage
-from mmaction_emim.utils.plain_config import read_plain_config
 
-ON_CHANGE = ('refuse', 'keep', 'rescale')
-CHECKPOINT = re.compile(r'(?:epoch|iter)_\d+\.pth')
-WATCHED = (  # Config keys on which the schedule of a training depends
-    'train_cfg.max_epochs',
-    'train_cfg.max_iters',
-    'train_dataloader.batch_size',
-    'train_dataloader.dataset.ann_file',
-    'train_dataloader.dataset.num_repeats',
-    'optim_wrapper.accumulative_counts',
-    'optim_wrapper.optimizer.lr',
-    'param_scheduler',
-)
+NAMES = ('epoch_{}.pth', 'iter_{}.pth')  # of MMEngine, where filename_tmpl says no other
 
 
 def choose_checkpoint(cfg: Config, restarted: bool = False, earlier: list = ()) -> list[str]:
@@ -41,41 +27,49 @@ def choose_checkpoint(cfg: Config, restarted: bool = False, earlier: list = ()) 
     Raises:
         ValueError: ``load_from`` is damaged, or there are checkpoints and none is whole.
     """
-    work_dir = Path(cfg.work_dir) if 'work_dir' in cfg else Path()
     if restarted:
-        path, passed = newest_whole(work_dir, earlier)
+        path, passed = newest_whole(cfg, earlier)
         if path:
             cfg.resume, cfg.load_from = True, str(path)
             return ['the job was restarted', *(passed or [f'resuming from {path}'])]
     if cfg.get('load_from'):
         check_whole(cfg.load_from)
     elif cfg.get('resume'):
-        path, passed = newest_whole(work_dir)
+        path, passed = newest_whole(cfg)
         cfg.load_from = path and str(path)
         return passed
     return []
 
 
-def newest_whole(work_dir: Path, earlier: list = ()) -> tuple[Path | None, list[str]]:
+def newest_whole(cfg: Config, earlier: list = ()) -> tuple[Path | None, list[str]]:
     """The checkpoint that ``last_checkpoint`` names or, if it is none, the newest whole one.
 
     Args:
-        work_dir: Folder of the training.
+        cfg: With ``work_dir``, where ``last_checkpoint`` is, and ``default_hooks.checkpoint``,
+            which may say that the checkpoints are elsewhere (``out_dir``) or what they are called
+            (``filename_tmpl``).
         earlier: What to leave out, as :func:`stamps` gives it.
 
     Returns:
-        Its path, None where the folder holds no checkpoint; and what was passed over.
+        Its path, None where there is no checkpoint; and what was passed over.
 
     Raises:
-        ValueError: There are checkpoints, and none is whole.
+        ValueError: There are checkpoints, and none is whole; or none is named, and the folder of
+            the checkpoints is none of a file system.
     """
-    saved = sorted(_saved(work_dir), key=lambda path: path.stat().st_mtime_ns, reverse=True)
+    folder = _folder(cfg)
+    saved = sorted(_saved(cfg), key=lambda path: path.stat().st_mtime_ns, reverse=True)
     saved = [path for path in saved if _stamp(path) not in earlier]
-    pointer, passed = work_dir / 'last_checkpoint', []
+    pointer, passed = _work_dir(cfg) / 'last_checkpoint', []
     named = pointer.read_text(errors='replace').strip() if pointer.is_file() else ''
     if named:
         if _stamp(Path(named)) not in earlier:
             saved.insert(0, Path(named))
+    elif folder is None and cfg.get('resume'):
+        raise ValueError(
+            f'{pointer} names no checkpoint, and default_hooks.checkpoint.out_dir='
+            f'{_hook(cfg)["out_dir"]} is no local folder to look for one: give it, --resume FILE'
+        )
     elif saved:
         passed.append(f'{pointer} names no checkpoint')
     for path in saved:
@@ -85,123 +79,43 @@ def newest_whole(work_dir: Path, earlier: list = ()) -> tuple[Path | None, list[
         return path, passed and [*passed, f'resuming from {path}']
     if saved:
         raise ValueError(
-            f'{work_dir}: no checkpoint is whole: {"; ".join(passed)}; without --resume the '
+            f'{folder or named}: no checkpoint is whole: {"; ".join(passed)}; without --resume the '
             'training starts anew'
         )
-    return None, [f'{work_dir} holds no checkpoint: the training starts anew']
+    return None, [f'{folder} holds no checkpoint: the training starts anew']
 
 
-def stamps(work_dir: Path) -> list[list]:
-    """Name and time of the folder's checkpoints, by which others than these are known."""
-    return [_stamp(path) for path in _saved(work_dir)]
+def stamps(cfg: Config) -> list[list]:
+    """Name and time of the checkpoints that are there, by which others than these are known."""
+    return [_stamp(path) for path in _saved(cfg)]
 
 
 def _stamp(path: Path) -> list:
     return [path.name, path.stat().st_mtime_ns if path.is_file() else 0]
 
 
-def _saved(work_dir: Path) -> Iterator[Path]:
-    for path in work_dir.glob('*.pth'):
-        if CHECKPOINT.fullmatch(path.name):
-            yield path
+def _work_dir(cfg: Config) -> Path:
+    return Path(cfg.get('work_dir') or '')
 
 
-@HOOKS.register_module()
-class SameTrainingHook(Hook):
-    """Looks, when a training is resumed, whether its settings are still the checkpoint's.
-
-    MMEngine restores the old schedule, whatever the config says now: with more epochs or another
-    number of steps an epoch, rates would end flat, or never come down. Compared are the configs
-    (``WATCHED``) and the steps of an epoch, in which the number of processes shows. Reads
-    MMEngine's private ``runner._resume``.
-
-    Args:
-        on_change: What to do where they differ. ``'refuse'`` (default). ``'keep'``: go on by the
-            checkpoint's schedule, with a warning. ``'rescale'``: go on by the config's schedule, as
-            if it had held from the first step, with a warning.
-
-    Raises:
-        ValueError: ``on_change`` is not as above, or, from the hook, what differs.
-    """
-
-    priority = 'VERY_HIGH'
-
-    def __init__(self, on_change: str = 'refuse') -> None:
-        if on_change not in ON_CHANGE:
-            raise ValueError(
-                f'SameTrainingHook: on_change: got {on_change!r}; accepted are {ON_CHANGE}'
-            )
-        self.on_change = on_change
-
-    def before_train(self, runner: Runner) -> None:
-        if isinstance(runner.train_loop, EpochBasedTrainLoop) and not _by_epoch(runner.cfg):
-            runner.logger.warning(
-                'default_hooks.checkpoint.by_epoch=False: a checkpoint made inside an epoch cannot '
-                'be resumed from, since an epoch-based training takes up at the beginning of one'
-            )
-
-    def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        meta = checkpoint.get('meta') or {}
-        if not getattr(runner, '_resume', False) or 'iter' not in meta:
-            return
-        before = read_plain_config(str(meta.get('cfg') or ''))
-        found = [*_differences(before, runner.cfg), *_steps(before, meta, runner)]
-        if not found:
-            return
-        text = f'resume: the checkpoint is of another training: {"; ".join(found)}'
-        if self.on_change == 'refuse':
-            raise ValueError(
-                f'{text}; give the same settings, or --cfg-options default_hooks.resume.on_change='
-                'keep (the old schedule) or rescale (the new one)'
-            )
-        runner.logger.warning(f'{text}; on_change={self.on_change!r}')
-        if self.on_change == 'rescale':
-            _rescale(runner, checkpoint)
+def _hook(cfg: Config) -> dict:
+    return (cfg.get('default_hooks') or {}).get('checkpoint') or {}
 
 
-def _rescale(runner: Runner, checkpoint: dict) -> None:
-    """Put into the checkpoint where the new schedule is after as many steps, or epochs."""
-    schedulers, meta = runner.param_schedulers or [], checkpoint['meta']
-    epochs = meta['epoch'] if isinstance(runner.train_loop, EpochBasedTrainLoop) else 0
-    steps = epochs * len(runner.train_loop.dataloader) or meta['iter']
-    for step in range(1, steps + 1):
-        for scheduler in schedulers:
-            if not scheduler.by_epoch or (epochs and step % (steps // epochs) == 0):
-                scheduler.step()
-    meta['iter'] = steps
-    checkpoint['param_schedulers'] = [scheduler.state_dict() for scheduler in schedulers]
-    saved, now = checkpoint['optimizer'], runner.optim_wrapper.optimizer
-    for old, new in zip(saved['param_groups'], now.param_groups, strict=True):
-        old.update({key: value for key, value in new.items() if key != 'params'})
+def _folder(cfg: Config) -> Path | None:
+    """Where the checkpoint hook writes to; None where that is no folder of a file system."""
+    work_dir, out_dir = _work_dir(cfg), _hook(cfg).get('out_dir')
+    if out_dir is None or Path(out_dir) == work_dir.absolute():
+        return work_dir
+    return None if '://' in str(out_dir) else Path(out_dir, work_dir.absolute().name)
 
 
-def _by_epoch(cfg: Config) -> bool:
-    """Whether checkpoints are made at the ends of epochs."""
-    by_epoch = _get(cfg, 'default_hooks.checkpoint.by_epoch')
-    return True if by_epoch is None else by_epoch
-
-
-def _differences(before: dict, cfg: Config) -> Iterator[str]:
-    for key in WATCHED if before else ():
-        was, now = _get(before, key), _get(cfg, key)
-        if was != now:
-            yield f'{key} was {was!r} and is {now!r}'
-
-
-def _steps(before: dict, meta: dict, runner: Runner) -> Iterator[str]:
-    loop = runner.train_loop
-    if not isinstance(loop, EpochBasedTrainLoop):
-        return
-    epoch, step, now = meta['epoch'], meta['iter'], len(loop.dataloader)
-    if step == epoch * now:
-        return
-    if _by_epoch(before) and epoch:
-        yield f'an epoch had {step // epoch} steps and has {now}'
-    else:
-        yield f'it was made inside an epoch, at step {step}, and epochs have {now} steps'
-
-
-def _get(cfg: Any, key: str) -> Any:
-    for part in key.split('.'):
-        cfg = cfg.get(part) if isinstance(cfg, dict | Config) else None
-    return cfg.to_dict() if hasattr(cfg, 'to_dict') else cfg
+def _saved(cfg: Config) -> Iterator[Path]:
+    folder = _folder(cfg)
+    for template in {*NAMES, _hook(cfg).get('filename_tmpl') or NAMES[0]} if folder else ():
+        parts = [(text, field is not None) for text, field, *_ in Formatter().parse(template)]
+        found = ''.join(glob.escape(text) + '*' * number for text, number in parts)
+        name = ''.join(re.escape(text) + r'\d+' * number for text, number in parts)
+        for path in folder.glob(found):
+            if re.fullmatch(name, path.relative_to(folder).as_posix()):
+                yield path

@@ -7,7 +7,7 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from mmaction_emim.engine.resume import choose_checkpoint, newest_whole
+from mmaction_emim.engine.resume import choose_checkpoint, newest_whole, stamps
 from mmaction_emim.utils.checkpoint_damage import check_whole, damage
 
 from .conftest import Numbers
@@ -29,9 +29,13 @@ def saved(tmp_path):
     return tmp_path
 
 
+def work(folder, **checkpoint):
+    return Config(dict(work_dir=str(folder), default_hooks=dict(checkpoint=checkpoint)))
+
+
 def test_the_one_that_is_named(saved):
     (saved / 'last_checkpoint').write_text(str(saved / 'epoch_2.pth'))
-    assert newest_whole(saved) == (saved / 'epoch_2.pth', [])
+    assert newest_whole(work(saved)) == (saved / 'epoch_2.pth', [])
 
 
 def flip_a_bit(path):
@@ -52,7 +56,7 @@ def flip_a_bit(path):
 )
 def test_a_spoiled_one_is_passed_over(saved, spoil, sentence):
     spoil(saved / 'epoch_3.pth')
-    path, passed = newest_whole(saved)
+    path, passed = newest_whole(work(saved))
     assert path == saved / 'epoch_2.pth'
     assert passed[0].startswith(f'{saved / "epoch_3.pth"} {sentence}')
     assert passed[-1] == f'resuming from {path}'
@@ -63,8 +67,32 @@ def test_without_a_pointer_the_newest(saved, pointer):
     (saved / 'last_checkpoint').unlink()
     if pointer is not None:
         (saved / 'last_checkpoint').write_text(pointer)
-    path, passed = newest_whole(saved)
+    path, passed = newest_whole(work(saved))
     assert path == saved / 'epoch_3.pth' and passed
+
+
+@pytest.mark.parametrize('template', [None, 'at_{:04d}.pt', 'sub/[x]{}'])
+@pytest.mark.parametrize('kind', ['CheckpointHook', 'DurableCheckpointHook'])
+def test_in_another_folder_or_of_another_name(runner, tmp_path, kind, template):
+    (tmp_path / 'disk' / tmp_path.name / 'sub').mkdir(parents=True)
+    hook = dict(out_dir=str(tmp_path / 'disk'), filename_tmpl=template)
+    trained = dict(hook, type=kind, interval=1)
+    run = runner(
+        train_cfg=dict(by_epoch=True, max_epochs=2), default_hooks=dict(checkpoint=trained)
+    )
+    run.train()
+    (tmp_path / 'last_checkpoint').unlink()
+    path, _ = newest_whole(work(tmp_path, **hook))
+    assert torch.load(path, weights_only=True)['meta']['epoch'] == 2
+    assert len(stamps(work(tmp_path, **hook))) == 2
+
+
+def test_a_place_that_cannot_be_looked_into(tmp_path):
+    cfg = work(tmp_path, out_dir='s3://bucket/x')
+    assert newest_whole(cfg)[0] is None
+    cfg.resume = True
+    with pytest.raises(ValueError, match='out_dir=s3://bucket/x is no local folder'):
+        newest_whole(cfg)
 
 
 def test_none_whole_is_an_error_and_none_at_all_is_told(saved, tmp_path):

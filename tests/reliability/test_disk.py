@@ -9,7 +9,7 @@ from functools import partial
 
 import pytest
 
-from mmaction_emim.engine.resume import damage
+from mmaction_emim.utils.checkpoint_damage import damage
 
 from .jobs import VARIANTS, differences
 
