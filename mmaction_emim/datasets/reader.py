@@ -1,8 +1,9 @@
 """Hands out frames of a video by their number: the very frames that decoding in order gives.
 
 FFmpeg through PyAV; needs nothing but that and NumPy. Where a container tells the time stamp of
-every frame, the decoder starts at the last key frame before a wanted one, and each frame it gives
-must have the time stamp that is due. Everything else is decoded from the start and counted.
+every frame, the decoder starts at the last key frame before a wanted one, or else at the first,
+and each frame it gives must have the time stamp that is due. Everything else is decoded from the
+start and counted.
 """
 
 import io
@@ -228,6 +229,10 @@ class VideoReader:
                     raise ValueError(f'{undecodable}the last one is {count - 1}') from None
                 except av.FFmpegError as error:
                     raise ValueError(f'{undecodable}{error.strerror}') from error
+                if self._stamps and frame.pts != self._stamps[count]:
+                    raise ValueError(
+                        f'{undecodable}in the place of frame {count} comes another one'
+                    )
                 damaged = frame.is_corrupt or (damaged and not frame.key_frame)
                 count += 1
             if damaged:

@@ -160,6 +160,29 @@ def _phone_clip(path: Path) -> None:
     rewrite(whole, path, _later)
 
 
+def write_edited(path: Path, edits: Sequence[tuple[int, int]], **how) -> None:
+    """An mp4 or mov whose edit list shows, one after the other, ``edits``: (frames, first one)."""
+    write(path, **how)
+    data = bytearray(path.read_bytes())
+    at = data.index(b'elst')
+    duration, begin = struct.unpack('>Ii', data[at + 12 : at + 20])
+    frame = 512  # ticks of PyAV's time base at 25 frames a second
+    parts = [(duration * count // FRAMES, begin + frame * first) for count, first in edits]
+    body = b''.join(struct.pack('>IiI', *part, 1 << 16) for part in parts)
+    (old,) = struct.unpack('>I', data[at - 4 : at])
+    box = struct.pack('>I4s4xI', 16 + len(body), b'elst', len(parts)) + body
+    data[at - 4 : at - 4 + old] = box
+    for name in (b'edts', b'trak', b'moov'):
+        i = data.index(name)
+        (size,) = struct.unpack('>I', data[i - 4 : i])
+        data[i - 4 : i] = struct.pack('>I', size + len(box) - old)
+    path.write_bytes(data)
+
+
+def _two_parts(path: Path) -> None:
+    write_edited(path, [(20, 0), (20, 12)], **HEVC)
+
+
 class Kind(NamedTuple):
     """Clips of one kind.
 
@@ -168,12 +191,14 @@ class Kind(NamedTuple):
         make: Writes one.
         numbers: What its frames show; None where that is up to the decoder.
         upright: What turns a frame as it is stored into one as it is shown.
+        loses_frames: FFmpeg, decoding in order, gives fewer frames than the container shows.
     """
 
     suffix: str
     make: Callable[[Path], None]
     numbers: Sequence[int] | None = range(FRAMES)
     upright: Turn = np.asarray
+    loses_frames: bool = False
 
 
 X264, X265, VP8, VP9, AV1 = 'libx264', 'libx265', 'libvpx', 'libvpx-vp9', 'libsvtav1'
@@ -238,6 +263,9 @@ KINDS = {
     ),
     'HEVC, open GOP, edit list, rotated, mov': Kind(
         '.mov', _phone_clip, range(20, FRAMES), lambda x: np.rot90(x, -1)
+    ),
+    'HEVC, open GOP, edit list of two parts': Kind(
+        '.mp4', _two_parts, [*range(20), *range(12, 32)], loses_frames=True
     ),
     'VP8, webm': Kind('.webm', _written(codec=VP8, **ALT_REF)),
     'VP8, some frames not shown': Kind(

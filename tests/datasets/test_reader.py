@@ -14,7 +14,17 @@ import pytest
 from mmaction_emim.datasets import reader as reader_module
 from mmaction_emim.datasets.reader import VideoReader, time_stamp_fault
 
-from .numbered_clips import FRAMES, KINDS, decoded_in_order, picture, rewrite, shown, write
+from .numbered_clips import (
+    FRAMES,
+    HEVC,
+    KINDS,
+    decoded_in_order,
+    picture,
+    rewrite,
+    shown,
+    write,
+    write_edited,
+)
 
 CODECS = Path(__file__).parents[3] / 'shared/data/codecs'
 SAMPLES = (
@@ -51,6 +61,21 @@ def check(path, truth, short_side=None):
             assert np.array_equal(frame, truth[i]), (i, list(wanted))
 
 
+def check_lost(path, numbers):
+    """Frames that are not the ones of their numbers are an error, as those after them are."""
+    assert len(decoded_in_order(path)) < len(numbers) == len(VideoReader(path))
+    errors = 0
+    for wanted in [*orders(len(numbers)), *map(range, range(1, len(numbers)))]:
+        try:
+            frames = VideoReader(path).get_batch(wanted)
+        except ValueError as error:
+            assert re.search(r'frame \d+ of \d+ cannot be decoded: ', str(error))
+            errors += 1
+            continue
+        assert [shown(frame) for frame in frames] == [numbers[i] for i in wanted]
+    assert errors
+
+
 def make(kind, folder):
     path = folder / f'clip{KINDS[kind].suffix}'
     try:
@@ -63,6 +88,9 @@ def make(kind, folder):
 @pytest.mark.parametrize('kind', KINDS)
 def test_frames_are_those_of_their_numbers(tmp_path, kind):
     path, numbers = make(kind, tmp_path), KINDS[kind].numbers
+    if KINDS[kind].loses_frames:
+        check_lost(path, numbers)
+        return
     truth = [KINDS[kind].upright(frame) for frame in decoded_in_order(path)]
     if numbers is not None:
         assert [shown(frame) for frame in truth] == list(numbers)
@@ -95,6 +123,13 @@ def test_decoding_starts_at_the_key_frame_before(tmp_path, monkeypatch, kind):
     )
     VideoReader(path).get_batch([3, 30, FRAMES - 1])
     assert 3 < len(decoded) < FRAMES - 3
+
+
+@pytest.mark.parametrize('edits', [[(10, 0), (10, 20)], [(10, 0), (16, 24)], [(15, 3), (15, 22)]])
+def test_edit_lists_of_two_parts(tmp_path, edits):
+    """At the second part FFmpeg loses what needs frames before its key frame."""
+    write_edited(tmp_path / 'a.mov', edits, **HEVC)
+    check_lost(tmp_path / 'a.mov', [first + i for count, first in edits for i in range(count)])
 
 
 def test_content_is_read_as_its_file(tmp_path):
