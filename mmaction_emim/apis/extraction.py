@@ -16,7 +16,8 @@ from mmaction_emim.datasets.feature_maps import read_json
 from .recognizer import init_recognizer
 
 NAMES = ('config', 'checkpoint')  # of files, which may be copied or renamed
-WEIGHTS = ('pretrained', 'checkpoint')  # likewise, in a network's config: their hash tells
+WEIGHTS = ('pretrained', 'checkpoint', 'download')  # likewise, in a network's config
+ENCODERS = ('FrameEncoder', 'VideoEncoder')  # likewise, if their encoder is a folder or hub's name
 
 
 def load_backbone(
@@ -75,7 +76,7 @@ def plain(settings: Any) -> Any:
 def check_settings(path: Path, settings: dict[str, Any]) -> None:
     """Refuse that a folder gets features of two kinds; one without any passes.
 
-    Weights are known by their hash, wherever their files lie.
+    Weights are known by their hash, wherever their files or folders lie.
 
     Args:
         path: JSON file of what was made before.
@@ -85,25 +86,42 @@ def check_settings(path: Path, settings: dict[str, Any]) -> None:
         ValueError: Names the first setting that differs and both values.
     """
     before = read_json(path) if path.is_file() else settings
-    for key, value in settings.items():
-        if key not in NAMES and _without_files(before.get(key)) != _without_files(value):
-            raise ValueError(
-                f'{path}: {key} was {_short(before.get(key))}, now it is {_short(value)}; give '
-                'another --out'
-            )
+    keys = [key for key in settings if key not in NAMES]
+    pair = ({key: one.get(key) for key in keys} for one in (before, settings))
+    if found := _difference(*map(_without_files, pair)):
+        key, was, is_now = found
+        raise ValueError(f'{path}: {key} was {was}, now it is {is_now}; give another --out')
 
 
 def _without_files(settings: Any) -> Any:
-    """Settings without the paths and names of weights."""
+    """Settings without where weights are and whether they may be downloaded."""
     if isinstance(settings, list):
         return [_without_files(x) for x in settings]
     if not isinstance(settings, dict):
         return settings
-    return {
+    kept = {
         key: _without_files(value)
         for key, value in settings.items()
-        if key not in WEIGHTS or not (value is None or isinstance(value, str))
+        if key not in WEIGHTS or not isinstance(value, str | bool | None)
     }
+    encoder = settings.get('encoder')
+    if settings.get('type') in ENCODERS and isinstance(encoder, str) and '/' in encoder:
+        kept['encoder'] = "a folder or hub's name"
+    return kept
+
+
+def _difference(before: Any, now: Any, key: str = '') -> tuple[str, str, str] | None:
+    """The first setting that differs, by its path, and both values; None: none does."""
+    if before == now:
+        return None
+    if isinstance(before, dict) and isinstance(now, dict):
+        pairs = [(name, before.get(name, ...), now.get(name, ...)) for name in {**now, **before}]
+    elif isinstance(before, list) and isinstance(now, list) and len(before) == len(now):
+        pairs = [(i, *both) for i, both in enumerate(zip(before, now, strict=True))]
+    else:
+        return key, _short(before), _short(now)
+    inner = (_difference(a, b, f'{key}.{name}'.lstrip('.')) for name, a, b in pairs)
+    return next(filter(None, inner))
 
 
 def _text(value: Any) -> Any:
@@ -111,5 +129,5 @@ def _text(value: Any) -> Any:
 
 
 def _short(value: Any) -> str:
-    text = json.dumps(value)
+    text = 'not set' if value is ... else json.dumps(value)
     return text if len(text) <= 80 else f'{text[:77]}...'

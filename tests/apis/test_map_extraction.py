@@ -187,7 +187,9 @@ def test_an_encoder_with_weights_of_its_own(cfg, tmp_path):
     (report,) = extract(cfg, None, tmp_path, splits=['val'], dtype='float32')
     assert (report.written, report.kept) == (0, CLIPS)
     cfg.model.backbone.pool = 2
-    with pytest.raises(ValueError, match='maps.json: network was .* now it is'):
+    with pytest.raises(
+        ValueError, match='maps.json: network.backbone.pool was not set, now it is 2;'
+    ):
         extract(cfg, None, tmp_path, splits=['val'], dtype='float32')
     torch.save(Patches().state_dict(), tmp_path / 'moved.pth')
     with pytest.raises(ValueError, match='maps.json: backbone_sha256 was'):
