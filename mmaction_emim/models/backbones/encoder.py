@@ -19,7 +19,7 @@ from mmaction_emim.models.plain import MotionInPlace, insert_motion
 from mmaction_emim.models.surgery.insertion import Insertion
 
 from .encoder_answer import features_of, find_number, find_patch, tokens_to_map
-from .encoder_network import build_network
+from .encoder_network import build_network, check_call
 
 MOTION = (Insertion, MotionInPlace)
 CHANNELS = ('num_features', 'hidden_size', 'hidden_sizes', 'embed_dim', 'out_channels')
@@ -59,6 +59,7 @@ class Encoder(nn.Module):
         self.out_channels = out_channels or find_number(self.network, *CHANNELS)
         # Models of transformers are called by names; others, by their features where they say so.
         self._input_name = getattr(self.network, 'main_input_name', None) if kind else None
+        check_call(owner, self.network, kind, self._input_name)
         self._options = set(inspect.signature(self.network.forward).parameters)
         if insert:
             self._insert(insert)
@@ -144,8 +145,8 @@ class Encoder(nn.Module):
     def _call(self, x: Tensor) -> Tensor:
         try:
             if self._input_name is None:
-                network = getattr(self.network, 'forward_features', self.network)
-                return features_of(self._owner, network(x))
+                call = getattr(self.network, 'forward_features', self.network)
+                return features_of(self._owner, call(x))
             options = {self._input_name: x}
             if 'skip_predictor' in self._options:
                 options['skip_predictor'] = True

@@ -3,6 +3,7 @@
 Nothing is downloaded unless ``download`` is True; then by the library's own client.
 """
 
+import inspect
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -68,6 +69,39 @@ def build_network(
             f'{owner}: encoder must make an nn.Module, got {type(found.module).__name__}'
         )
     return found if pretrained else Network(found.module, None)
+
+
+def check_call(owner: str, network: nn.Module, kind: str | None, takes: str | None) -> None:
+    """Refuse a network that does not answer tokens in their places to pictures alone.
+
+    Args:
+        owner: What errors begin with.
+        network: The network.
+        kind: Its ``model_type``, if it is of transformers.
+        takes: Name of its first argument, if it is of transformers.
+
+    Raises:
+        ValueError: It needs other arguments besides, is of something else than pictures, or
+            shuffles its tokens.
+    """
+    name = f'{owner}: encoder: {type(network).__name__}'
+    if kind == 'vit_mae':
+        raise ValueError(
+            f'{name} shuffles its tokens, whatever mask_ratio is; their places are lost'
+        )
+    if takes is not None and not takes.startswith('pixel_values'):
+        raise ValueError(f'{name} takes {takes}, and an encoder pixel_values')
+    forward = network.forward if takes else getattr(network, 'forward_features', network.forward)
+    needed = [
+        each.name
+        for each in inspect.signature(forward).parameters.values()
+        if each.default is each.empty
+        and each.kind in (each.POSITIONAL_OR_KEYWORD, each.KEYWORD_ONLY)
+    ]
+    if more := [each for each in needed if each != (takes or needed[0])]:
+        raise ValueError(
+            f'{name} needs {", ".join(more)} besides pictures, and gets pictures alone'
+        )
 
 
 def library(owner: str, name: str) -> ModuleType:

@@ -119,6 +119,11 @@ def test_what_networks_answer(answer, options):
     torch.testing.assert_close(FrameEncoder(Dict(answer), **options)(x), x)
 
 
+class Needs(nn.Module):
+    def forward_features(self, x, sizes, pad=None, *, masks):
+        return x
+
+
 def test_maps_are_averaged_to_a_grid():
     x = clips()
     want = x.unflatten(-1, (3, 8)).unflatten(-3, (2, 8)).mean((-3, -1))
@@ -131,6 +136,7 @@ def test_maps_are_averaged_to_a_grid():
     [
         (FrameEncoder, dict(encoder=5), 'must be a name, a folder, a dict .* got 5'),
         (FrameEncoder, dict(encoder=dict), 'must make an nn.Module, got dict'),
+        (FrameEncoder, dict(encoder=Needs), 'Needs needs sizes, masks besides pictures'),
         (FrameEncoder, dict(dtype='half'), "dtype: got 'half'; accepted are float32"),
         (FrameEncoder, dict(grid=(0, 2)), r'grid must be \(H, W\), got \(0, 2\)'),
         (FrameEncoder, dict(pool='all'), r"pool must be \(H, W\), got 'all'"),

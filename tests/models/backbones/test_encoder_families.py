@@ -160,6 +160,21 @@ def test_a_clip_that_does_not_fit_is_named(name, shape, message):
         ('transformers', 'facebook/dinov2-base', 'is not on this computer; .* download=True'),
         ('transformers', dict(type='transformers.Nothing'), "transformers has no model 'Nothing'"),
         ('transformers', {**DINO, 'depth': 3}, 'Dinov2Config has no depth'),
+        (
+            'transformers',
+            dict(type='transformers.ViTMAEModel', **SIZES, mask_ratio=0.0),
+            'ViTMAEModel shuffles its tokens',
+        ),
+        (
+            'transformers',
+            dict(type='transformers.Siglip2VisionModel', **SIZES),
+            'needs pixel_attention_mask, spatial_shapes besides pictures',
+        ),
+        (
+            'transformers',
+            dict(type='transformers.BertModel', **SIZES),
+            'BertModel takes input_ids, and an encoder pixel_values',
+        ),
         ('timm', 'resnet18.a1_in1k', 'resnet18.a1_in1k is not on this computer; .* download=True'),
         ('timm', 'nothing', 'encoder: nothing: '),
         ('timm', {**TIMM, 'layers': 3}, 'encoder: vit_tiny_patch16_224: .*layers'),
