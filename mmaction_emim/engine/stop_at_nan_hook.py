@@ -1,12 +1,13 @@
 """Ends a training that has become NaN, before it spoils weights or checkpoints."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import torch
 from mmaction.registry import HOOKS
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
+from mmengine.optim import OptimWrapper
 from mmengine.runner import Runner
 from torch import Tensor, nn
 
@@ -18,10 +19,13 @@ MAX_SKIPPED = 25
 class StopAtNaNHook(Hook):
     """Stops before a step whose loss or gradient is not finite, and names clips and first layer.
 
-    The weights are then those of the step before. With a loss scaler (``--amp`` on a GPU) such
-    steps are skipped by the scaler, which is logged; more than ``max_skipped`` in a row stop the
-    training. A checkpoint that holds a number that is not finite is not written, so that the last
-    good one stays the newest.
+    The weights are then those of the step before. Gradients are looked at before they are clipped,
+    which would spread one NaN to all of them. A step is one of the optimizer, of all its
+    ``accumulative_counts`` iterations. With a loss scaler (``--amp`` on a GPU) such steps are
+    skipped by the scaler, which is logged; more than ``max_skipped`` in a row stop the training.
+
+    A checkpoint that holds a number that is not finite is not written, so that the last good one
+    stays the newest.
 
     Args:
         max_skipped: Steps in a row that a loss scaler may skip. Defaults to 25.
@@ -33,12 +37,14 @@ class StopAtNaNHook(Hook):
     def __init__(self, max_skipped: int = MAX_SKIPPED) -> None:
         self.max_skipped = max_skipped
         self.skipped = 0
+        self.bad_loss = False  # since the last step
         self.batch: Mapping[str, Any] = {}
         self.handles: list[Any] = []
 
     def before_train(self, runner: Runner) -> None:
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-        scaler = getattr(runner.optim_wrapper, 'loss_scaler', None)
+        wrapper = runner.optim_wrapper
+        scaler = getattr(wrapper, 'loss_scaler', None)
         scaled = scaler is not None and scaler.is_enabled()
 
         def check_losses(module: nn.Module, args: tuple, batch: dict, losses: Any) -> None:
@@ -46,11 +52,9 @@ class StopAtNaNHook(Hook):
                 return
             self.batch = batch
             if _finite(_tensors(losses)):
-                self.skipped = 0
                 return
-            self.skipped += 1
-            if scaled and self.skipped <= self.max_skipped:
-                runner.logger.warning(f'{_where(runner)}: loss not finite, the step is skipped')
+            self.bad_loss = True
+            if scaled and self.skipped < self.max_skipped:
                 return
             layer = first_layer(module, batch)
             raise FloatingPointError(
@@ -58,24 +62,43 @@ class StopAtNaNHook(Hook):
                 f'whose output is not finite: {layer}; weights are those of the step before'
             )
 
-        def check_gradients(optimizer: torch.optim.Optimizer, *args: Any) -> None:
+        def check_gradients() -> None:
             named = [(n, p.grad) for n, p in model.named_parameters() if p.grad is not None]
-            if _finite([gradient for _, gradient in named]):
+            bad_loss, self.bad_loss = self.bad_loss, False
+            bad = []
+            if not _finite([gradient for _, gradient in named]):
+                bad = [name for name, gradient in named if not gradient.isfinite().all()]
+            if not bad and not bad_loss:
+                self.skipped = 0
                 return
-            bad = [name for name, gradient in named if not gradient.isfinite().all()]
+            what = f'{len(bad)} of {len(named)} gradients are not finite'
+            if bad:
+                what += f', nearest to the loss {bad[-1]}'
+            if bad_loss:
+                what = f'loss not finite, {what}'
+            self.skipped += 1
+            if scaled and self.skipped <= self.max_skipped:
+                then = f'skipped, the loss scale was {scaler.get_scale():g}' if bad else 'taken'
+                runner.logger.warning(f'{_where(runner)}: {what}; the step is {then}')
+                return
+            before = f', after {self.skipped - 1} in a row that were skipped' if scaled else ''
             raise FloatingPointError(
-                f'{_where(runner)}: {len(bad)} of {len(named)} gradients are not finite, nearest '
-                f'to the loss {bad[-1]}; clips: {_clips(self.batch)}; weights are those of the '
-                'step before'
+                f'{_where(runner)}: {what}; clips: {_clips(self.batch)}; weights are those of the '
+                f'step before{before}'
             )
 
         self.handles.append(model.register_forward_hook(check_losses, with_kwargs=True))
-        # A loss scaler does not step with such gradients: this is reached without one.
-        optimizer = getattr(runner.optim_wrapper, 'optimizer', None)
-        if optimizer is not None:
-            self.handles.append(optimizer.register_step_pre_hook(check_gradients))
+        if isinstance(wrapper, OptimWrapper):
+            step = wrapper.step
+
+            def checked_step(**kwargs: Any) -> None:
+                check_gradients()
+                step(**kwargs)
+
+            wrapper.step = checked_step
 
     def after_train(self, runner: Runner) -> None:
+        vars(runner.optim_wrapper).pop('step', None)
         for handle in self.handles:
             handle.remove()
         self.handles.clear()
@@ -131,11 +154,13 @@ def _tensors(value: Any) -> Iterator[Tensor]:
             yield from _tensors(part)
 
 
-def _finite(tensors: Any) -> bool:
+def _finite(tensors: Iterable[Tensor]) -> bool:
     """Whether all numbers are finite; one look at the device for all tensors."""
-    norms = [x.detach().norm() for x in tensors if x.is_floating_point() and x.numel()]
-    norms = [norm.float() for norm in norms]
-    return not norms or bool(torch.stack(norms).isfinite().all())
+    tensors = [x.detach() for x in tensors if x.is_floating_point() and x.numel()]
+    norms = [x.norm().float() for x in tensors]
+    if not norms or bool(torch.stack(norms).isfinite().all()):
+        return True
+    return all(bool(x.isfinite().all()) for x in tensors)  # the norm of finite ones may overflow
 
 
 def _where(runner: Runner) -> str:
