@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 import torch
+from mmaction.models import I3DHead
+from mmaction.registry import MODELS
 from mmengine.config import Config
 
 from mmaction_emim.apis import (
@@ -98,6 +100,32 @@ def test_maps(cfg, weights, first, tmp_path):
 def test_a_motion_report(cfg, weights, first):
     with pytest.raises(FloatingPointError, match=f'{first}: 12 of 12 scores are not finite'):
         answer(init_recognizer(cfg, weights, 'cpu'), cfg)
+
+
+def test_an_export(call, root, weights, tmp_path):
+    config = str(root / 'configs' / 'emim_motionshapes.py')
+    arguments = [config, str(weights), f'{tmp_path}/x.pt2', '--shape', '2', '32', '32']
+    done = call('tools/deployment/export.py', *arguments)
+    assert done.returncode == 1 and not list(tmp_path.iterdir())
+    assert f'error: {weights}: 36 of 36 scores of random clips are not finite' in done.stderr
+
+
+@MODELS.register_module()
+class NaNAsAGraph(I3DHead):
+    def forward(self, x, **kwargs):
+        scores = super().forward(x, **kwargs)
+        return scores * torch.nan if torch.compiler.is_compiling() else scores
+
+
+@pytest.mark.slow
+def test_an_export_whose_file_alone_gives_nan(call, root, tmp_path):
+    config = tmp_path / 'config.py'
+    base = root / 'configs' / 'emim_motionshapes.py'
+    config.write_text(f"_base_ = {str(base)!r}\nmodel = dict(cls_head=dict(type='NaNAsAGraph'))\n")
+    arguments = [str(config), str(root / 'demo' / 'emim_motionshapes.pth'), f'{tmp_path}/x.pt2']
+    done = call('tools/deployment/export.py', *arguments, '--shape', '2', '32', '32')
+    assert done.returncode == 1 and [*tmp_path.iterdir()] == [config]
+    assert 'x.pt2: differs from PyTorch by nan; not written' in done.stderr
 
 
 def test_what_is_finite():

@@ -20,6 +20,7 @@ from mmaction_emim.apis.labels import class_names
 from mmaction_emim.evaluation.protocol import input_shape
 from mmaction_emim.utils.command_line import run
 from mmaction_emim.utils.config_names import read_config
+from mmaction_emim.utils.finite import check_finite
 
 TOLERANCE = 1e-4
 
@@ -40,13 +41,14 @@ def main() -> None:
     model = exportable(cfg, args.checkpoint)
     labels = class_names(cfg, cfg.model.cls_head.num_classes, args.labels, model.dataset_meta)
     draft = args.out.with_name(f'draft_{args.out.name}')
+    clip = torch.rand(3, 3, T, H, W) * 255
+    with torch.no_grad():
+        expected = model(clip)
+    check_finite(expected, args.checkpoint, 'scores of random clips')
     try:
         export(model, (T, H, W), draft, describe_export(cfg, (T, H, W), labels))
-        clip = torch.rand(3, 3, T, H, W) * 255
-        with torch.no_grad():
-            expected = model(clip)
         difference = (load_exported(draft)(clip) - expected).abs().max().item()
-        if difference > TOLERANCE * max(1.0, expected.abs().max().item()):
+        if not difference <= TOLERANCE * max(1.0, expected.abs().max().item()):  # NaN too
             raise ValueError(f'{args.out}: differs from PyTorch by {difference:.1e}; not written')
         draft.replace(args.out)
     finally:
