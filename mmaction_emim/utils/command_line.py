@@ -20,7 +20,7 @@ from mmengine.config import Config
 from mmengine.logging import MMLogger
 
 from .checkpoint_damage import not_plain_data
-from .config_checks import read_keys
+from .config_keys import TODAY, read_keys
 from .config_variables import complete_overrides
 from .dead_worker import explain_dead_worker
 from .files import read_text
@@ -100,7 +100,8 @@ def check_overrides(cfg: Config, overrides: dict | None) -> dict:
     for key in overrides:
         top = key.split('.')[0]
         if top not in known:
-            raise ValueError(f'--cfg-options {key}: no such config key{_closest(top, known)}')
+            instead = f'; set {TODAY[top]}' if top in TODAY else _closest(top, known)
+            raise ValueError(f'--cfg-options {key}: no such config key{instead}')
     return complete_overrides(cfg, overrides, used)
 
 

@@ -1,33 +1,18 @@
 """Mistakes in a config that a training would not notice, or only after hours."""
 
-import inspect
 import re
 from collections.abc import Iterator
-from difflib import get_close_matches
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
 from mmengine.device import get_device
-from mmengine.runner import Runner
+
+from .config_keys import unread
 
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
-_READ_ELSEWHERE = (  # than by the arguments of the Runner
-    'activation_checkpointing',
-    'compile',
-    'custom_imports',
-    'efficient_conv_bn_eval',
-    'find_unused_parameters',
-    'model_wrapper_cfg',
-    'runner_type',
-    'strategy',
-    'sync_bn',
-    'tta_model',
-    'tta_pipeline',
-)
 _OF_ONE_LABEL = ('top_k_accuracy', 'mean_class_accuracy')
-CLOSE = 0.86  # of 1: a key as like one that is read is a slip of that one
 
 
 def check_config(cfg: Config, loaders: tuple[str, ...] = LOADERS) -> None:
@@ -40,26 +25,10 @@ def check_config(cfg: Config, loaders: tuple[str, ...] = LOADERS) -> None:
     Raises:
         ValueError: The first mistake: the key, the value, and what it should be.
     """
-    slips = misspelled(cfg) if 'train_dataloader' in loaders else ()
+    slips = unread(cfg) if 'train_dataloader' in loaders else ()
     mistakes = (_synchronized_batch_norm, _loader_mistakes, _class_counts, _several_labels)
     for mistake in (*slips, *(one for found in mistakes for one in found(cfg, loaders))):
         raise ValueError(mistake)
-
-
-def read_keys() -> set[str]:
-    """The keys at the top of a config that MMEngine reads."""
-    return {*inspect.signature(Runner.__init__).parameters, *_READ_ELSEWHERE} - {'self', 'cfg'}
-
-
-def misspelled(cfg: Config) -> Iterator[str]:
-    """Top-level keys that nobody reads and that are almost a key that is read, or a variable."""
-    read = read_keys()
-    likely = {key for key in {*read, *cfg} if not key.startswith('tta_')}  # of test_pipeline
-    for key in cfg:
-        if key in read or re.search(rf'\b{re.escape(key)}\b(?!\s*=[^=])', cfg.text or ''):
-            continue
-        if close := get_close_matches(key, likely - {key}, n=1, cutoff=CLOSE):
-            yield f'{cfg.filename}: {key} is read by nobody; did you mean {close[0]}?'
 
 
 def datasets(dataset: Any) -> Iterator[dict]:

@@ -5,14 +5,13 @@ MMEngine reads base files before the config that derives from them, and a config
 """
 
 import ast
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
 
-from .config_checks import read_keys
+from .config_keys import config_files, read_keys
 
 VARIABLES = {  # and the keys that they are used under alone
     'clip_len': ('clip_len',),
@@ -89,12 +88,13 @@ def check_variables(cfg: Config) -> None:
     if '_base_' not in {node.id for node in names}:
         return
     read = {node.id for node in names if isinstance(node.ctx, ast.Load)}
-    bases = (cfg.text or '').replace(file.read_text(encoding='utf-8'), '')
+    *bases, _ = config_files(cfg)
+    sets, read_there = ({x for base in bases for x in base[i]} for i in range(2))
     for node in names:
         if node.id in read or node.id.startswith('_'):
             continue
         if node.id not in VARIABLES:
-            if node.id not in read_keys() and _used(node.id, bases):
+            if node.id in sets & read_there - read_keys():
                 raise ValueError(
                     f'{file}:{node.lineno}: {node.id} has no effect: the base file has used its '
                     'own value already; docs/data.md says how to derive'
@@ -113,12 +113,6 @@ def check_variables(cfg: Config) -> None:
                     f'is {value!r}, since base files are read first; docs/data.md says how to '
                     'derive'
                 )
-
-
-def _used(name: str, text: str) -> bool:
-    """Whether a config's text sets a variable and reads it."""
-    sets = re.search(rf'^{name}\s*=[^=]', text, re.MULTILINE)
-    return bool(sets and re.search(rf'\b{name}\b(?!\s*=[^=])', text))
 
 
 def _leaves(node: Any, path: str = '', whole: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:

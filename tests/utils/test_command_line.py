@@ -24,6 +24,8 @@ def test_unknown_top_level_override():
     check_overrides(cfg, {'train_dataloader.batch_size': 2, 'load_from': 'x.pth'})
     with pytest.raises(ValueError, match='train_dataloadr.*did you mean train_dataloader'):
         check_overrides(cfg, {'train_dataloadr.batch_size': 2})
+    with pytest.raises(ValueError, match='fp16: no such config key; set optim_wrapper.type='):
+        check_overrides(cfg, {'fp16': True})
 
 
 def test_explains_an_unknown_argument():

@@ -8,7 +8,7 @@ from mmaction.datasets import repeat_pseudo_collate
 from mmengine.config import Config
 
 from mmaction_emim.utils import config_checks
-from mmaction_emim.utils.config_checks import check_config, misspelled, other_roots
+from mmaction_emim.utils.config_checks import check_config, other_roots
 
 from ..configs import BASES, PATHS, config, path_id
 
@@ -147,17 +147,6 @@ def test_synchronized_batch_norm_of_one_process_or_on_gpus(monkeypatch):
 
 def test_a_test_takes_keys_that_nobody_reads():
     check_config(Config(dict(optim_wraper=dict())), ('test_dataloader',))
-
-
-def test_a_variable_that_the_file_reads_is_none(tmp_path):
-    path = tmp_path / 'mine.py'
-    path.write_text('work_dirs = "x"\nwork_dir = work_dirs + "/y"\n')
-    assert not list(misspelled(Config.fromfile(path)))
-    path.write_text('work_dirs = "x"\n')
-    assert list(misspelled(Config.fromfile(path)))
-    path.write_text('max_epochs = 2\ntrain_cfg = dict(by=max_epochs)\nmax_epoch = 3\n')
-    (slip,) = misspelled(Config.fromfile(path))
-    assert slip.endswith('max_epoch is read by nobody; did you mean max_epochs?')
 
 
 def test_a_root_for_one_of_three_loaders():
