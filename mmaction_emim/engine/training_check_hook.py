@@ -10,7 +10,7 @@ from mmaction.models.recognizers.base import BaseRecognizer
 from mmaction.registry import HOOKS
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
-from torch.utils.data import Dataset
+from torch.utils.data import DataLoader, Dataset
 
 from mmaction_emim.datasets.draws import kept_streams
 from mmaction_emim.models.weights.fit import network_of
@@ -19,6 +19,10 @@ from mmaction_emim.utils.config_checks import check_config, label_map, other_roo
 from .training_summary import device_line, model_line, steps_line
 
 LOOKED_AT = 8  # clips, evenly spaced over the list
+ADVICE = (
+    'end the pipeline with a crop, or Resize(scale=(224, 224), keep_ratio=False), and let it give '
+    'each clip as many frames and views'
+)
 MOST_CLASSES = 20  # that are named with their clips, each
 
 
@@ -43,14 +47,15 @@ class TrainingCheckHook(Hook):
     A few clips go through the training pipeline, drawn as it draws; the streams of random numbers
     are as before afterwards. Refused are clips of several sizes in one batch, which MMAction2 pads
     with black, and labels that the head has no output for; a warning is logged of classes without a
-    clip, of a set that is smaller than a batch, and of loaders with several data roots.
+    clip, of a set that is smaller than a batch, and of loaders with several data roots. A few clips
+    to validate on are looked at, too. A size that is rarer ends a training, validation or test at
+    its batch, before a step or a score.
 
     Raises:
         ValueError: From the hook, the mistake in a sentence.
     """
 
     priority = 'VERY_HIGH'
-    padded = False
 
     def before_train(self, runner: Runner) -> None:
         check_config(runner.cfg)
@@ -70,17 +75,17 @@ class TrainingCheckHook(Hook):
     def before_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: dict | None = None
     ) -> None:
-        self._warn_of_padding(runner, data_batch)
+        _refuse_padding(runner, 'train', data_batch)
 
     def before_val_iter(
         self, runner: Runner, batch_idx: int, data_batch: dict | None = None
     ) -> None:
-        self._warn_of_padding(runner, data_batch)
+        _refuse_padding(runner, 'val', data_batch)
 
     def before_test_iter(
         self, runner: Runner, batch_idx: int, data_batch: dict | None = None
     ) -> None:
-        self._warn_of_padding(runner, data_batch)
+        _refuse_padding(runner, 'test', data_batch)
 
     def _check_length(self, runner: Runner) -> None:
         loader = runner.train_dataloader
@@ -125,19 +130,12 @@ class TrainingCheckHook(Hook):
         runner.logger.info(f'{data}; clips a class: {said}')
 
     def _check_views(self, runner: Runner, sets: list[Dataset]) -> None:
-        network = network_of(runner.model)
-        pads = isinstance(network, BaseRecognizer) and isinstance(
-            network.data_preprocessor, ActionDataPreprocessor
-        )
         views = [view for dataset in sets for view in _views(dataset)]
-        sizes = list(dict.fromkeys(view.size[1:] for view in views))
-        if pads and len(sizes) > 1 and (runner.train_dataloader.batch_size or 1) > 1:
-            raise ValueError(
-                'train_dataloader: clips of several sizes, such as '
-                f'{" and ".join(f"{H} x {W}" for H, W in sizes[:2])}, would be padded with black '
-                'in a batch; give the pipeline a crop, or Resize(scale=(224, 224), '
-                'keep_ratio=False)'
-            )
+        _refuse_sizes(runner, 'train', runner.train_dataloader, views)
+        if runner.val_loop:
+            loader = runner.val_loop.dataloader
+            held_out = [view for dataset in listed(loader.dataset) for view in _views(dataset)]
+            _refuse_sizes(runner, 'val', loader, held_out)
         if views:
             low, middle, high = np.quantile([view.spacing for view in views], [0, 0.5, 1])
             spread = '' if low == high else f' ({low:.2g} to {high:.2g})'
@@ -146,17 +144,38 @@ class TrainingCheckHook(Hook):
                 f'{middle:.2g} {views[0].unit} apart{spread}'
             )
 
-    def _warn_of_padding(self, runner: Runner, batch: Any) -> None:
-        inputs = batch.get('inputs') if isinstance(batch, dict) else None
-        if self.padded or not isinstance(inputs, list):
-            return
-        shapes = {tuple(clip.shape) for clip in inputs if isinstance(clip, torch.Tensor)}
-        if len(shapes) > 1:
-            self.padded = True
-            runner.logger.warning(
-                f'a batch has clips of several shapes, {" and ".join(map(str, list(shapes)[:2]))}: '
-                'the smaller are padded with black'
-            )
+
+def _pads(runner: Runner) -> bool:
+    """Whether clips of several shapes become one tensor, the smaller with black beside them."""
+    network = network_of(runner.model)
+    return isinstance(network, BaseRecognizer) and isinstance(
+        network.data_preprocessor, ActionDataPreprocessor
+    )
+
+
+def _refuse_sizes(runner: Runner, split: str, loader: DataLoader, views: list[View]) -> None:
+    sizes = list(dict.fromkeys(view.size[1:] for view in views))
+    if len(sizes) > 1 and (loader.batch_size or 1) > 1 and _pads(runner):
+        raise ValueError(
+            f'{split}_dataloader: clips of several sizes, such as '
+            f'{" and ".join(f"{H} x {W}" for H, W in sizes[:2])}, would be padded with black in a '
+            f'batch; {ADVICE}'
+        )
+
+
+def _refuse_padding(runner: Runner, split: str, batch: Any) -> None:
+    inputs = batch.get('inputs') if isinstance(batch, dict) else None
+    inputs = inputs if isinstance(inputs, list) else []
+    shapes = [tuple(getattr(clip, 'shape', ())) for clip in inputs]
+    if len(set(shapes)) < 2 or not _pads(runner):
+        return
+    names = [sample.get('video_id', 'a clip') for sample in batch['data_samples']]
+    other = next(i for i, shape in enumerate(shapes) if shape != shapes[0])
+    said = ' and '.join(f'{names[i]} {shapes[i]}' for i in (0, other))
+    raise ValueError(
+        f'{split}_dataloader: a batch has clips of several shapes, {said}, which would be padded '
+        f'with black; {ADVICE}'
+    )
 
 
 def listed(dataset: Dataset) -> Iterator[Dataset]:

@@ -5,6 +5,7 @@ import random
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ SIZES = [(64, 48), (64, 48), (48, 64), (64, 48)]
 TINY = dict(
     type='Recognizer3D',
     backbone=dict(type='EMIMUniFormer', arch='tiny', spatial_stride=2),
-    cls_head=dict(type='I3DHead', num_classes=2, in_channels=64, topk=(1,)),
+    cls_head=dict(type='I3DHead', num_classes=2, in_channels=64, topk=(1,), average_clips='prob'),
     data_preprocessor=dict(type='ActionDataPreprocessor', format_shape='NCTHW', mean=[0], std=[1]),
 )
 HEAD = [
@@ -43,17 +44,17 @@ def clips(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def trained(clips, tmp_path, caplog) -> Callable[..., str]:
-    """Trains an epoch on clips 0, 1 …, with a label each; returns the log."""
+    """Trains an epoch on clips 0, 1 …, with a label each; returns the log.
 
-    def train(
-        labels: list[int], resize: list = RESIZE, batch: int = 2, names: str = '', **more
-    ) -> str:
-        root = tmp_path / 'data'
-        root.mkdir()
-        (root / 'train.txt').write_text(''.join(f'{i}.mp4 {x}\n' for i, x in enumerate(labels)))
-        if names:
-            (root / 'label_map.txt').write_text(names)
-        loader = dict(
+    Validates and tests on others, without a resize.
+    """
+
+    root = tmp_path / 'data'
+
+    def loader(split: str, labels: list[int], resize: list, batch: int) -> dict:
+        listed = ''.join(f'{i}.mp4 {x}\n' for i, x in enumerate(labels))
+        (root / f'{split}.txt').write_text(listed)
+        return dict(
             batch_size=batch,
             num_workers=0,
             sampler=dict(type='DefaultSampler', shuffle=False),
@@ -61,14 +62,40 @@ def trained(clips, tmp_path, caplog) -> Callable[..., str]:
                 type='CheckedVideoDataset',
                 data_root=str(root),
                 data_prefix=dict(video=str(clips)),
-                ann_file='train.txt',
+                ann_file=f'{split}.txt',
                 pipeline=[*HEAD, *resize, *PACK],
+                test_mode=split != 'train',
             ),
         )
-        given = options(tmp_path / 'work', model=TINY, train_dataloader={**loader, **more})
-        given['custom_hooks'] = [dict(type='TrainingCheckHook')]
+
+    def train(
+        labels: list[int],
+        resize: list = RESIZE,
+        batch: int = 2,
+        names: str = '',
+        val: list[int] = (),
+        test: list[int] = (),
+        model: Any = TINY,
+        **more: Any,
+    ) -> str:
+        root.mkdir()
+        if names:
+            (root / 'label_map.txt').write_text(names)
+        given = options(
+            tmp_path / 'work',
+            model=model,
+            train_dataloader=loader('train', labels, resize, batch) | more,
+            custom_hooks=[dict(type='TrainingCheckHook')],
+        )
+        for split, held_out in dict(val=val, test=test).items():
+            if held_out:
+                given[f'{split}_dataloader'] = loader(split, held_out, [], batch)
+                given |= {f'{split}_evaluator': dict(type='CheckedAccMetric'), f'{split}_cfg': {}}
         with caplog.at_level(logging.INFO):
-            Runner.from_cfg(Config(given)).train()
+            runner = Runner.from_cfg(Config(given)) if model is TINY else Runner(**given)
+            runner.train()
+            if test:
+                runner.test()
         return next((tmp_path / 'work').rglob('*.log')).read_text()
 
     return train
@@ -110,10 +137,55 @@ def test_alone_in_a_batch_they_are_not(trained):
     assert 'padded' not in trained([0, 1, 1, 1], resize=[], batch=1)
 
 
-def test_a_batch_that_is_padded_later_is_said_once(trained, monkeypatch):
-    monkeypatch.setattr('mmaction_emim.engine.training_check_hook.LOOKED_AT', 1)
-    log = trained([0, 1, 1, 1], resize=[])
-    assert log.count('a batch has clips of several shapes') == 1
+@pytest.fixture
+def steps(monkeypatch) -> list[int]:
+    """An entry for each time the weights changed."""
+    from mmengine.optim import OptimWrapper
+
+    taken, original = [], OptimWrapper.step
+    monkeypatch.setattr(OptimWrapper, 'step', lambda *a, **k: (taken.append(1), original(*a, **k)))
+    return taken
+
+
+def test_a_padded_batch_of_rare_sizes_ends_before_its_step(trained, monkeypatch, steps):
+    """The third of four clips, alone in its size, is none of those that are looked at."""
+    monkeypatch.setattr('mmaction_emim.engine.training_check_hook.LOOKED_AT', 2)
+    said = (
+        r'train_dataloader: a batch has clips of several shapes, 2.mp4 \(1, 3, 4, 64, 48\) and '
+        r'3.mp4 \(1, 3, 4, 48, 64\), .* with black; end the pipeline with a crop'
+    )
+    with pytest.raises(ValueError, match=said):
+        trained([0, 1, 1, 1], resize=[])
+    assert len(steps) == 1
+
+
+def test_sizes_of_validation_are_refused_before_the_first_step(trained, steps):
+    said = 'val_dataloader: clips of several sizes, such as 48 x 64 and 64 x 48, .* with black'
+    with pytest.raises(ValueError, match=said):
+        trained([0, 1], val=[0, 1, 1, 1])
+    assert not steps
+
+
+@pytest.mark.parametrize('split', ['val', 'test'])
+def test_a_padded_batch_of_validation_and_test(trained, monkeypatch, split):
+    monkeypatch.setattr('mmaction_emim.engine.training_check_hook.LOOKED_AT', 2)
+    said = f'{split}_dataloader: a batch has clips of several shapes, 2.mp4 .* and 3.mp4 '
+    with pytest.raises(ValueError, match=said):
+        trained([0, 1], **{split: [0, 1, 1, 1]})
+
+
+def test_a_network_with_a_preprocessor_of_its_own_may_take_several_sizes(trained, monkeypatch):
+    from mmengine.model import BaseDataPreprocessor, BaseModel
+
+    class Sums(BaseModel):
+        def __init__(self):
+            super().__init__(data_preprocessor=BaseDataPreprocessor())
+            self.scale = torch.nn.Parameter(torch.ones(1))
+
+        def forward(self, inputs, data_samples=None, mode='tensor'):
+            return dict(loss=sum(self.scale * x.float().mean() for x in inputs))
+
+    assert 'Checkpoints will be saved' in trained([0, 1, 1, 1], resize=[], model=Sums())
 
 
 def test_no_step_at_all_is_refused(trained):
