@@ -1,10 +1,15 @@
 """Whether a training that is resumed still is the same training."""
 
+import ast
+import hashlib
+import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from mmaction.registry import HOOKS
 from mmengine.config import Config
+from mmengine.dist import get_world_size
 from mmengine.hooks import Hook
 from mmengine.runner import EpochBasedTrainLoop, Runner
 
@@ -15,12 +20,17 @@ WATCHED = (  # Config keys on which the schedule of a training depends
     'train_cfg.max_epochs',
     'train_cfg.max_iters',
     'train_dataloader.batch_size',
-    'train_dataloader.dataset.ann_file',
-    'train_dataloader.dataset.num_repeats',
     'optim_wrapper.accumulative_counts',
-    'optim_wrapper.optimizer.lr',
+    'optim_wrapper.constructor',
+    'optim_wrapper.optimizer',
+    'optim_wrapper.paramwise_cfg',
     'param_scheduler',
 )
+OF_SETS = ('num_repeats', 'times')  # keys of data sets, wrapped ones included, and of what wraps
+PLACES = ('ann_file', 'data_root', 'data_prefix')  # where they are, which may change
+OPTIMIZER = 'optim_wrapper.optimizer.type'  # no other one can take its state
+SETS = 'train_dataloader.dataset'
+NOTED = 'training'  # in a checkpoint's meta
 
 
 @HOOKS.register_module()
@@ -29,13 +39,16 @@ class SameTrainingHook(Hook):
 
     MMEngine restores the old schedule, whatever the config says now: with more epochs or another
     number of steps an epoch, rates would end flat, or never come down. Compared are the configs
-    (``WATCHED``) and the steps of an epoch, in which the number of processes shows. Reads
-    MMEngine's private ``runner._resume``.
+    (``WATCHED``, ``OF_SETS``), the steps of an epoch, and what the hook notes in each checkpoint:
+    the clips, the processes, and what the lists of clips hold. Lists and clips that are elsewhere
+    are told in a warning, where the lists hold the same. Reads MMEngine's private
+    ``runner._resume``.
 
     Args:
         on_change: What to do where they differ. ``'refuse'`` (default). ``'keep'``: go on by the
             checkpoint's schedule, with a warning. ``'rescale'``: go on by the config's schedule, as
-            if it had held from the first step, with a warning.
+            if it had held from the first step, with a warning. Another type of optimizer is refused
+            all the same.
 
     Raises:
         ValueError: ``on_change`` is not as above, or, from the hook, what differs.
@@ -57,15 +70,33 @@ class SameTrainingHook(Hook):
                 'be resumed from, since an epoch-based training takes up at the beginning of one'
             )
 
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        checkpoint['meta'][NOTED] = _note(runner)
+
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         meta = checkpoint.get('meta') or {}
         if not getattr(runner, '_resume', False) or 'iter' not in meta:
             return
         before = read_plain_config(str(meta.get('cfg') or ''))
-        found = [*_differences(before, runner.cfg), *_steps(before, meta, runner)]
+        cfg = read_plain_config(runner.cfg.pretty_text)
+        noted, note = meta.get(NOTED), _note(runner)
+        noted = noted if isinstance(noted, dict) else {}  # earlier versions noted nothing
+        same_lists = bool(note['lists']) and noted.get('lists') == note['lists']
+        moved = dict(_of_sets(PLACES, before, cfg))
+        lists = [] if same_lists else [key for key in moved if key.endswith('.ann_file')]
+        found = [moved.pop(key) for key in lists]
+        found += [*_differences(before, cfg), *_steps(before, meta, runner), *_noted(noted, note)]
+        if moved:
+            said = '; the lists of clips are the same' if same_lists else ''
+            runner.logger.warning(f'resume: {"; ".join(moved.values())}{said}')
         if not found:
             return
         text = f'resume: the checkpoint is of another training: {"; ".join(found)}'
+        if any(sentence.startswith(OPTIMIZER) for sentence in found):
+            raise ValueError(
+                f'{text}; no optimizer takes the state of another type: give the same, or begin '
+                'anew from these weights, with load_from and without --resume'
+            )
         if self.on_change == 'refuse':
             raise ValueError(
                 f'{text}; give the same settings, or --cfg-options default_hooks.resume.on_change='
@@ -98,11 +129,75 @@ def _by_epoch(cfg: Config) -> bool:
     return True if by_epoch is None else by_epoch
 
 
-def _differences(before: dict, cfg: Config) -> Iterator[str]:
+def _note(runner: Runner) -> dict:
+    """What tells a training's data from other data, wherever they are."""
+    dataset = runner.train_loop.dataloader.dataset
+    clips = len(dataset) if hasattr(dataset, '__len__') else None
+    return dict(clips=clips, processes=get_world_size(), lists=list(_digests(dataset)))
+
+
+def _digests(dataset: Any) -> Iterator[str]:
+    """Of each list of clips, also of sets that others wrap."""
+    for part in (*getattr(dataset, 'datasets', ()), getattr(dataset, 'dataset', None)):
+        yield from _digests(part) if part is not None else ()
+    path = getattr(dataset, 'ann_file', None)
+    if path and os.path.isfile(path):
+        yield hashlib.sha256(Path(path).read_bytes()).hexdigest()[:16]
+
+
+def _noted(was: dict, now: dict) -> Iterator[str]:
+    changed = [name for name in ('clips', 'processes') if was.get(name, now[name]) != now[name]]
+    for name in changed:
+        yield f'it had {was[name]} {name} and has {now[name]}'
+    both = was.get('lists') and now['lists']
+    if both and was['lists'] != now['lists'] and 'clips' not in changed:
+        yield 'its lists of clips held other lines'
+
+
+def _differences(before: dict, cfg: dict) -> Iterator[str]:
+    """What differs of ``WATCHED`` and ``OF_SETS``."""
     for key in WATCHED if before else ():
-        was, now = _get(before, key), _get(cfg, key)
-        if was != now:
-            yield f'{key} was {was!r} and is {now!r}'
+        for _, sentence in _leaves(key, _get(before, key), _get(cfg, key)):
+            yield sentence
+    for _, sentence in _of_sets(OF_SETS, before, cfg):
+        yield sentence
+
+
+def _of_sets(names: tuple[str, ...], before: dict, cfg: dict) -> Iterator[tuple[str, str]]:
+    """What differs of some keys of the data sets: the key below which it does, and a sentence."""
+    was, now = (dict(_sets(SETS, _get(x, SETS))) for x in (before, cfg))
+    for key in dict.fromkeys([*was, *now]) if before else ():
+        for name in names:
+            yield from _leaves(f'{key}.{name}', *(x.get(key, {}).get(name) for x in (was, now)))
+
+
+def _sets(key: str, cfg: Any) -> Iterator[tuple[str, dict]]:
+    """The config of a data set and those of the sets that it wraps, by key."""
+    if isinstance(cfg, list):
+        for i, part in enumerate(cfg):
+            yield from _sets(f'{key}.{i}', part)
+    if isinstance(cfg, dict):
+        yield key, cfg
+        for name in ('dataset', 'datasets'):
+            yield from _sets(f'{key}.{name}', cfg.get(name))
+
+
+def _leaves(key: str, was: Any, now: Any) -> Iterator[tuple[str, str]]:
+    """The keys below which two values differ, with a sentence each."""
+    if isinstance(was, dict) and isinstance(now, dict):
+        for name in dict.fromkeys([*was, *now]):
+            yield from _leaves(f'{key}.{name}', was.get(name), now.get(name))
+    elif (was := _plain(was)) != (now := _plain(now)):
+        yield key, f'{key} was {was!r} and is {now!r}'
+
+
+def _plain(value: Any) -> Any:
+    """Without the difference of tuples and lists, which ``--cfg-options`` does not keep."""
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return ast.unparse(value) if isinstance(value, ast.AST) else value
 
 
 def _steps(before: dict, meta: dict, runner: Runner) -> Iterator[str]:
@@ -121,4 +216,4 @@ def _steps(before: dict, meta: dict, runner: Runner) -> Iterator[str]:
 def _get(cfg: Any, key: str) -> Any:
     for part in key.split('.'):
         cfg = cfg.get(part) if isinstance(cfg, dict | Config) else None
-    return cfg.to_dict() if hasattr(cfg, 'to_dict') else cfg
+    return cfg

@@ -1,6 +1,5 @@
-"""What a training is resumed from, and whether it still is the same one."""
+"""What a training is resumed from."""
 
-import copy
 import os
 
 import pytest
@@ -9,12 +8,6 @@ from mmengine.config import Config
 
 from mmaction_emim.engine.resume import choose_checkpoint, newest_whole, stamps
 from mmaction_emim.utils.checkpoint_damage import check_whole, damage
-
-from .conftest import Numbers
-
-EACH_EPOCH = dict(type='CheckpointHook', interval=1)
-COSINE = dict(type='CosineAnnealingLR', T_max=4, by_epoch=True, convert_to_iter_based=True)
-RESUME = dict(resume=dict(type='SameTrainingHook'), checkpoint=EACH_EPOCH)
 
 
 @pytest.fixture
@@ -117,72 +110,3 @@ def test_a_checkpoint_that_is_given(saved):
     torch.save(dict(x=1), old, _use_new_zipfile_serialization=False)  # has no checksum
     check_whole(old)
     assert damage(old)
-
-
-def build(runner, epochs, hooks=RESUME, **more):
-    cfg = dict(
-        train_cfg=dict(by_epoch=True, max_epochs=epochs),
-        param_scheduler={**COSINE, 'T_max': epochs},
-        default_hooks=hooks,
-    )
-    return runner(**cfg, cfg=Config(copy.deepcopy(cfg)), **more)
-
-
-def train(*args, **more):
-    """Train and give the rate of every step."""
-    run, rates = build(*args, **more), []
-    step = run.train_loop.run_iter
-
-    def noted(*batch):
-        rates.append(run.optim_wrapper.optimizer.param_groups[0]['lr'])
-        step(*batch)
-
-    run.train_loop.run_iter = noted
-    run.train()
-    return rates
-
-
-def test_the_same_settings_go_on(runner, tmp_path):
-    whole = train(runner, 4)
-    (tmp_path / 'epoch_4.pth').unlink()
-    last = str(tmp_path / 'epoch_2.pth')
-    assert train(runner, 4, resume=True, load_from=last) == pytest.approx(whole[8:])
-
-
-@pytest.mark.parametrize(
-    'change, sentence',
-    [
-        (dict(epochs=6), 'train_cfg.max_epochs was 4 and is 6; param_scheduler was'),
-        (dict(epochs=4, rows=Numbers(12)), 'an epoch had 4 steps and has 6'),
-    ],
-    ids=['epochs', 'clips'],
-)
-def test_another_training_is_refused(runner, change, sentence):
-    train(runner, 4)
-    with pytest.raises(ValueError) as error:
-        train(runner, **change, resume=True)
-    assert str(error.value).startswith('resume: the checkpoint is of another training: ')
-    assert sentence in str(error.value) and 'on_change=keep' in str(error.value)
-
-
-def test_rescaled_rates_are_those_of_the_new_schedule(runner):
-    train(runner, 2)
-    hooks = dict(resume=dict(type='SameTrainingHook', on_change='rescale'))
-    resumed = train(runner, 6, hooks, resume=True)
-    whole = train(runner, 6)
-    assert len(resumed) == 16 and resumed == pytest.approx(whole[8:])
-
-
-def test_inside_an_epoch(runner, tmp_path):
-    hook = {**RESUME, 'checkpoint': dict(type='CheckpointHook', by_epoch=False, interval=3)}
-    train(runner, 1, hook)
-    last = dict(load_from=str(tmp_path / 'iter_3.pth'), resume=True)
-    with pytest.raises(ValueError, match='made inside an epoch, at step 3, and epochs have 4'):
-        train(runner, 1, hook, **last)
-
-
-def test_unknown_mode():
-    from mmaction_emim.engine import SameTrainingHook
-
-    with pytest.raises(ValueError, match=r"on_change: got 'go'; accepted are \('refuse'"):
-        SameTrainingHook('go')
