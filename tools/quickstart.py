@@ -1,10 +1,12 @@
 """From nothing to a table: generate MotionShapes, train EMIM on it, test it three ways, draw.
 
 Every step is a command that can be run by hand; its output goes to work_dirs/quickstart/log.txt.
-Finished steps are not repeated, and an interrupted training is resumed.
+Each seed has a folder of its own in work_dirs/quickstart. Finished steps are not repeated, and an
+interrupted training is resumed; where the code or configs changed since it began, that is said.
 """
 
 import argparse
+import hashlib
 import json
 import re
 import subprocess
@@ -78,9 +80,27 @@ def generate() -> None:
     run('generate 2,100 clips', ['tools/data/motion_shapes/generate.py'], share_done)
 
 
+def sources() -> str:
+    """A digest of the code and configs that a training uses."""
+    folders = ('configs', 'mmaction_emim', 'tools')
+    files = [path for folder in folders for path in sorted((ROOT / folder).rglob('*.py'))]
+    contents = [f'{path.relative_to(ROOT)}\0'.encode() + path.read_bytes() for path in files]
+    return hashlib.sha256(b'\0'.join(contents)).hexdigest()
+
+
 def train(seed: int) -> Path:
     """Train, or take up where an interrupted run stopped; its last checkpoint."""
-    folder = WORK / 'train'
+    folder = WORK / f'seed_{seed}' / 'train'
+    began_with = ROOT / folder / 'sources'
+    if not began_with.exists():
+        began_with.parent.mkdir(parents=True, exist_ok=True)
+        began_with.write_text(sources())
+    elif began_with.read_text() != sources():
+        console.print(
+            f'warning: code or configs changed since {folder} was trained; delete it to train anew',
+            style='yellow',
+            soft_wrap=True,
+        )
     if not (ROOT / folder / 'done').exists():
         command = ['tools/train.py', CONFIG, '--work-dir', str(folder), '--seed', str(seed)]
         if (ROOT / folder / 'last_checkpoint').exists():
@@ -91,13 +111,17 @@ def train(seed: int) -> Path:
     return Path((ROOT / folder / 'last_checkpoint').read_text().strip())
 
 
-def test(order: str, checkpoint: Path) -> float:
+def test(order: str, checkpoint: Path, seed: int) -> float:
     """Top-1 on the test clips, played in the given order."""
-    folder = WORK / f'test_{order}'
+    folder = WORK / f'seed_{seed}' / f'test_{order}'
     command = ['tools/test.py', CONFIG, str(checkpoint), '--work-dir', str(folder)]
     run(f'test {order}', [*command, '--cfg-options', f'{ORDER}={order}'], lambda x: _share(x, 1))
-    log = max((ROOT / folder).glob('*/*.json'))
-    return json.loads(log.read_text())['acc/top1']
+    return top1_of(ROOT / folder)
+
+
+def top1_of(folder: Path) -> float:
+    """What the last test in a folder found."""
+    return json.loads(max(folder.glob('*/*.json')).read_text())['acc/top1']
 
 
 def _share(line: str, epochs: int) -> float | None:
@@ -108,9 +132,9 @@ def _share(line: str, epochs: int) -> float | None:
     return ((epoch - 1) * steps + step) / (epochs * steps)
 
 
-def draw_curves(path: Path) -> None:
-    """Training loss by step and test accuracy by epoch."""
-    logs = sorted((ROOT / WORK / 'train').glob('*/vis_data/scalars.json'))
+def draw_curves(folder: Path, path: Path) -> None:
+    """Training loss by step and test accuracy by epoch, of what a training logged to a folder."""
+    logs = sorted(folder.glob('*/vis_data/scalars.json'))
     rows = [json.loads(line) for log in logs for line in log.read_text().splitlines()]
     figure = Figure(figsize=(9, 3.5), layout='constrained')
     for axes, key, title, unit in zip(
@@ -138,9 +162,9 @@ def main() -> None:
     (ROOT / WORK).mkdir(parents=True, exist_ok=True)
     generate()
     checkpoint = train(seed)
-    results = [test(order, checkpoint) for order in ORDERS]
-    curves = WORK / 'curves.png'
-    draw_curves(ROOT / curves)
+    results = [test(order, checkpoint, seed) for order in ORDERS]
+    curves = WORK / f'seed_{seed}' / 'curves.png'
+    draw_curves(ROOT / curves.with_name('train'), ROOT / curves)
 
     console.print(f'EMIM on MotionShapes, 12 classes (chance 0.083), seed {seed}', highlight=False)
     table = Table()
