@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from .datasets.numbered_clips import write
+from .datasets.numbered_clips import write, write_phone_clip
 
 # Suffix -> codec, as encoders of PyAV's wheels can write them.
 CONTAINERS = {
@@ -39,3 +39,11 @@ def write_own_clips(folder: Path, count: int = 36, classes: int = 3) -> None:
     others[0].write_bytes(others[0].read_bytes()[:400])
     others[1].write_bytes(b'')
     (folder / 'notes.txt').write_text('not a clip')
+
+
+def write_phone_clips(folder: Path, count: int = 40, classes: int = 2) -> None:
+    """``count`` clips ``CLASS/pNN_I.mov`` of persons NN, as phones write them, no two alike."""
+    for i in range(count):
+        path = folder / ('clap', 'jump', 'wave')[i % classes] / f'p{i // 4:02}_{i}.mov'
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_phone_clip(path, lambda x, i=i: x // 2 + 2 * i)

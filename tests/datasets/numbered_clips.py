@@ -154,10 +154,12 @@ def _displayed(a: int, b: int, c: int, d: int, turn: Turn, **how) -> Callable[[P
     return make
 
 
-def _phone_clip(path: Path) -> None:
-    whole = path.with_name('whole.mov')
-    _displayed(0, 1, -1, 0, np.rot90, **HEVC)(whole)
+def write_phone_clip(path: Path, turn: Turn = np.asarray) -> None:
+    """HEVC with open groups, rotated and with an edit list; ``turn`` is done to the pictures."""
+    whole = path.with_name(f'whole_{path.name}')
+    _displayed(0, 1, -1, 0, lambda image: np.rot90(turn(image)), **HEVC)(whole)
     rewrite(whole, path, _later)
+    whole.unlink()
 
 
 def write_edited(path: Path, edits: Sequence[tuple[int, int]], **how) -> None:
@@ -262,7 +264,7 @@ KINDS = {
         '.mkv', _rewritten(_next_group, '.mkv', **HEVC), range(12, FRAMES)
     ),
     'HEVC, open GOP, edit list, rotated, mov': Kind(
-        '.mov', _phone_clip, range(20, FRAMES), lambda x: np.rot90(x, -1)
+        '.mov', write_phone_clip, range(20, FRAMES), lambda x: np.rot90(x, -1)
     ),
     'HEVC, open GOP, edit list of two parts': Kind(
         '.mp4', _two_parts, [*range(20), *range(12, 32)], loses_frames=True

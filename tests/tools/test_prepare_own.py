@@ -6,15 +6,18 @@ import pytest
 from mmengine.device import get_device
 
 from ..conftest import ROOT
-from ..own_clips import CONTAINERS, write_own_clips
+from ..own_clips import CONTAINERS, write_own_clips, write_phone_clips
 
 TOOL = 'tools/data/own/prepare.py'
 REAL = ROOT.parent / 'shared' / 'data' / 'fight'
 
 
 @pytest.mark.slow
-def test_train_and_test_take_what_it_writes(tmp_path, run, call):
-    write_own_clips(tmp_path / 'gestures', count=18)
+@pytest.mark.parametrize(
+    'write, count', [(write_own_clips, 18), (write_phone_clips, 40)], ids=['containers', 'phone']
+)
+def test_train_and_test_take_what_it_writes(tmp_path, run, call, write, count):
+    write(tmp_path / 'gestures', count)
     out, work = tmp_path / 'out' / 'gestures', tmp_path / 'work'
     done = run(TOOL, str(tmp_path / 'gestures'), str(out), '--network', 'tiny', '--workers', '1')
     assert done.returncode == 0, done.stderr
@@ -27,6 +30,7 @@ def test_train_and_test_take_what_it_writes(tmp_path, run, call):
     config = str(out / 'gestures.py')
     done = call('tools/train.py', config, '--work-dir', str(work), *options)
     assert done.returncode == 0, done.stderr
+    assert not list(work.glob('failed_clips_*.txt'))
     checkpoint = str(work / 'epoch_1.pth')
     done = call('tools/test.py', config, checkpoint, '--work-dir', str(work), *options)
     assert done.returncode == 0, done.stderr
