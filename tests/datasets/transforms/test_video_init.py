@@ -1,3 +1,4 @@
+import struct
 import subprocess
 import sys
 from functools import partial
@@ -151,6 +152,51 @@ def test_files_cut_short_are_refused(tmp_path, name):
         assert 0 < missing_bytes(path) == missing_bytes(path.read_bytes()) <= cut
         with pytest.raises(ValueError, match=rf'{name}: cut short, \d+ bytes or more are'):
             read(path)
+
+
+@pytest.mark.parametrize('index', [b'stco', b'co64'])
+def test_an_index_in_front_tells_where_samples_end_that_no_size_does(tmp_path, index):
+    """As muxers write that do not know the end: the last box is of size 0."""
+    path = tmp_path / 'a.mp4'
+    write(path, container=dict(movflags='faststart'))
+    data = bytearray(path.read_bytes())
+    at = data.index(b'mdat')
+    assert at > data.index(b'moov')
+    data[at - 4 : at] = bytes(4)
+    if index == b'co64':
+        data = with_long_offsets(data)
+    path.write_bytes(data)
+    assert missing_bytes(path) == missing_bytes(bytes(data)) == 0
+    assert numbers(read(path)) == [30, 0, 7, 7]
+    for cut in (1, len(data) // 3):
+        path.write_bytes(data[:-cut])
+        with pytest.raises(ValueError, match=rf'a.mp4: cut short, {cut} bytes or more are'):
+            read(path)
+
+
+def with_long_offsets(data):
+    """Its chunks' offsets in 8 bytes each."""
+    at = data.index(b'stco')
+    (count,) = struct.unpack('>I', data[at + 8 : at + 12])
+    offsets = struct.unpack(f'>{count}I', data[at + 12 : at + 12 + 4 * count])
+    for name in (b'stco', b'stbl', b'minf', b'mdia', b'trak', b'moov'):
+        i = data.index(name)
+        (size,) = struct.unpack('>I', data[i - 4 : i])
+        data[i - 4 : i] = struct.pack('>I', size + 4 * count)
+    longer = struct.pack(f'>{count}Q', *(offset + 4 * count for offset in offsets))
+    return data[:at] + b'co64' + data[at + 4 : at + 12] + longer + data[at + 12 + 4 * count :]
+
+
+@pytest.mark.parametrize('size', [0, 2**32 - 1])
+def test_an_avi_that_does_not_say_its_size_is_read(tmp_path, size):
+    """As muxers write that cannot go back."""
+    path = tmp_path / 'a.avi'
+    write(path, 'mpeg4')
+    data = bytearray(path.read_bytes())
+    data[4:8] = size.to_bytes(4, 'little')
+    path.write_bytes(data)
+    assert missing_bytes(path) == 0
+    assert numbers(read(path)) == [30, 0, 7, 7]
 
 
 def test_transport_streams_cut_within_a_packet_are_refused(tmp_path):
