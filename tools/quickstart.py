@@ -92,7 +92,7 @@ def train(seed: int) -> Path:
     """Train, or take up where an interrupted run stopped; its last checkpoint."""
     folder = WORK / f'seed_{seed}' / 'train'
     began_with = ROOT / folder / 'sources'
-    if not began_with.exists():
+    if not (ROOT / folder / 'last_checkpoint').exists():
         began_with.parent.mkdir(parents=True, exist_ok=True)
         began_with.write_text(sources())
     elif began_with.read_text() != sources():
