@@ -112,9 +112,11 @@ class VideoReader:
 
         Raises:
             IndexError: The clip has no such frame.
-            ValueError: A frame cannot be decoded, or frames differ in size.
+            ValueError: None is asked for, one cannot be decoded, or they differ in size.
         """
         indices = [int(i) for i in indices]
+        if not indices:
+            raise ValueError(f'{self.name}: no frames were asked for')
         for i in indices:
             if not -self._length <= i < self._length:
                 raise IndexError(f'{self.name}: no frame {i} in a clip of {self._length}')

@@ -171,6 +171,11 @@ def test_there_is_no_other_frame(tmp_path, i):
         VideoReader(path).get_batch([0, i])
 
 
+def test_no_frames_are_none_that_can_be_had(tmp_path):
+    with pytest.raises(ValueError, match=r'clip.mp4: no frames were asked for'):
+        VideoReader(make('H.264, mp4', tmp_path)).get_batch([])
+
+
 @pytest.mark.parametrize('content', [b'', b'\0' * 9, b'no video at all', bytes(range(256)) * 9])
 def test_no_video_is_one_sentence(tmp_path, content):
     (tmp_path / 'a.mp4').write_bytes(content)
