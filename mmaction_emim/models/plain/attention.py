@@ -22,7 +22,7 @@ class MotionInPlace(nn.Module):
         name: The layer's, for errors.
         motion: Motion module on (B, T, H, W, C).
         layout: The layout of the attention's input.
-        arguments: Names of the arguments of the attention's ``forward`` after the tokens.
+        arguments: Names of the arguments of the attention's ``forward``, the tokens' first.
         as_tuple: Whether to return (output, None), as attention that may give its weights does.
     """
 
@@ -31,7 +31,7 @@ class MotionInPlace(nn.Module):
         name: str,
         motion: nn.Module,
         layout: TokenGrid,
-        arguments: tuple[str, ...] = (),
+        arguments: tuple[str, ...] = ('x',),
         as_tuple: bool = False,
     ) -> None:
         super().__init__()
@@ -41,16 +41,18 @@ class MotionInPlace(nn.Module):
         self.arguments = arguments
         self.as_tuple = as_tuple
 
-    def forward(
-        self, hidden_states: Tensor, *args: Any, **kwargs: Any
-    ) -> Tensor | tuple[Tensor, None]:
+    def forward(self, *args: Any, **kwargs: Any) -> Tensor | tuple[Tensor, None]:
         """Tokens of the layout -> the same.
 
         Raises:
             ValueError: A mask, or anything else that is not None or False and that a motion module
                 has no use for, or tokens that are not the layout's.
         """
-        self._refuse({**dict(zip(self.arguments, args, strict=False)), **kwargs})
+        given = {**dict(zip(self.arguments, args, strict=False)), **kwargs}
+        if self.arguments[0] not in given:
+            raise ValueError(f'{self.name}: called without {self.arguments[0]}, its tokens')
+        hidden_states = given.pop(self.arguments[0])
+        self._refuse(given)
         try:
             tokens, prefix = self.layout.split(hidden_states)
             out = self.motion(tokens).to(hidden_states.dtype)

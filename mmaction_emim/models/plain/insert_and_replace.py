@@ -47,8 +47,8 @@ def insert_motion(
         motion: ``dict(type='EMIMAttention', window=7)``: a name of
             :mod:`mmaction_emim.models.motion`, or a class, and its options. ``dim`` and
             ``num_heads`` are the layer's unless given.
-        where: Names of layers whose first argument, or ``hidden_states``, is the tokens: part for
-            part as file names (``encoder.layer.*``, ``blocks.1?``).
+        where: Names of layers whose first argument, or ``hidden_states``, is the tokens, by place
+            or by name: part for part as file names (``encoder.layer.*``, ``blocks.1?``).
         grid: (T, H, W) of the tokens.
         order: See :class:`.TokenGrid`. Defaults to ``'clip'``.
         prefix: Number of tokens before the grid. Defaults to 0.
@@ -69,11 +69,11 @@ def insert_motion(
         heads = heads_of(layer) or dim // gcd(dim, 64)
         module = _build(label, motion, dim=dim, num_heads=heads)
         branch = Insertion(label, module, dim, layout, zero_init)
-        branches.append((layer, branch.to(next(layer.parameters())).train(layer.training)))
+        branches.append((label, layer, branch.to(next(layer.parameters())).train(layer.training)))
         rows.append((name, type(module).__name__, _count(branch)))
-    for layer, branch in branches:  # all or, after an error, none
+    for label, layer, branch in branches:  # all or, after an error, none
         layer.motion = branch
-        layer.register_forward_pre_hook(_motion_first, with_kwargs=True)
+        layer.register_forward_pre_hook(_MotionFirst(label, layer), with_kwargs=True)
     return Report(f'insert in {type(model).__name__}', rows, _count(model))
 
 
@@ -126,7 +126,7 @@ def replace_attention(
         if answered and heads and not has_rotary(attention):
             check_answer(label, weights, heads, answered)
         _load(module, weights)
-        arguments = tuple(inspect.signature(attention.forward).parameters)[1:]
+        arguments = tuple(inspect.signature(attention.forward).parameters)
         as_tuple = returns_tuple
         if as_tuple is None:
             as_tuple = returns_a_tuple(label, attention, answered)
@@ -139,10 +139,24 @@ def replace_attention(
     return Report(f'replace in {type(model).__name__}', rows, _count(model))
 
 
-def _motion_first(layer: nn.Module, args: tuple, kwargs: dict) -> tuple[tuple, dict]:
-    if args:
-        return (layer.motion(args[0]), *args[1:]), kwargs
-    return args, {**kwargs, 'hidden_states': layer.motion(kwargs['hidden_states'])}
+class _MotionFirst:
+    """Hook of a layer: its tokens, however it is called with them, get motion first."""
+
+    def __init__(self, label: str, layer: nn.Module) -> None:
+        self.label = label
+        first = next(iter(inspect.signature(layer.forward).parameters), 'hidden_states')
+        self.names = list(dict.fromkeys([first, 'hidden_states']))
+
+    def __call__(self, layer: nn.Module, args: tuple, kwargs: dict) -> tuple[tuple, dict]:
+        if args:
+            return (layer.motion(args[0]), *args[1:]), kwargs
+        for name in self.names:
+            if name in kwargs:
+                return args, {**kwargs, name: layer.motion(kwargs[name])}
+        raise ValueError(
+            f'{self.label}: tokens are its first argument, or {" or ".join(self.names)}; it was '
+            f'called with {", ".join(kwargs) or "nothing"}'
+        )
 
 
 def _matching(model: nn.Module, where: str) -> list[str]:

@@ -104,6 +104,41 @@ def test_inserted_nothing_changes_and_names_stay(net):
     assert not torch.equal(net(x)[:, 1:], before[:, 1:])
 
 
+class Called(nn.Module):
+    """Calls a layer, and this its attention, by name."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = Named()
+
+    def forward(self, x):
+        return self.layer(tokens=x)
+
+
+class Named(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.norm, self.attention = nn.LayerNorm(8), Attention(8, 2, 'fused')
+
+    def forward(self, tokens):
+        return tokens + self.attention(hidden_states=self.norm(tokens))[0]
+
+
+def test_layers_called_by_name():
+    x, net = torch.randn(2, 24, 8), Called()
+    plain = net(x)
+    insert_motion(net, EMIM, 'layer', GRID)
+    assert torch.equal(net(x), plain)
+    nn.init.normal_(net.layer.motion.module.proj.weight)
+    assert not torch.equal(net(x), plain)
+    with pytest.raises(ValueError, match='layer: tokens are its first argument, or tokens or hidd'):
+        net.layer(x=x)
+    replace_attention(net, EMIM, 'layer.attention', GRID)
+    assert net(x).shape == x.shape
+    with pytest.raises(ValueError, match='layer.attention: called without hidden_states, its tok'):
+        net.layer.attention()
+
+
 @pytest.mark.parametrize('prefix', [0, 5])
 def test_a_replacement_has_the_attentions_weights(net, prefix):
     """StructSA whose neighbourhoods are the place itself is plain attention over the grid."""
