@@ -22,6 +22,7 @@ __all__ = [
     'Convolution',
     'FakeTensorMode',
     'apply',
+    'onednn_takes_bfloat16',
     'softmax_backward',
 ]
 
@@ -32,6 +33,11 @@ OF_NO_CONCERN = (
     'Detected call of `scheduler.step',  # with accumulative_counts, where it is right
 )
 softmax_backward = torch._softmax_backward_data
+
+
+def onednn_takes_bfloat16() -> bool:
+    """Whether torch leaves bfloat16 to oneDNN: up to the processor, not to torch's own code."""
+    return torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
 
 
 def apply() -> None:

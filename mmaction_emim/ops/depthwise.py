@@ -10,12 +10,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from mmaction_emim.compat import onednn_takes_bfloat16
+
 Sizes = tuple[int, int, int]
 
 _is_exporting = getattr(torch.compiler, 'is_exporting', torch.compiler.is_compiling)  # torch 2.7
 
 ON_X86 = platform.machine() in ('x86_64', 'AMD64') and torch.backends.mkldnn.is_available()
-HAS_BFLOAT16 = ON_X86 and torch.backends.cpu.get_cpu_capability().startswith('AVX512')
+HAS_BFLOAT16 = ON_X86 and onednn_takes_bfloat16()
 # Below so many numbers the calls cost more than the work; torch is then as fast or faster.
 LEAST = 1 << 15
 # oneDNN's code is fast for the gradients of kernels up to so wide; their height does not matter.
