@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from mmaction_emim.datasets import annotations
-from mmaction_emim.datasets.prepare.verify import _read_cache
+from mmaction_emim.datasets.prepare.verify import _read_cache, _sum
 from mmaction_emim.evaluation.dump import load_dump
 from mmaction_emim.evaluation.leaderboard import read_entries, read_published
 from mmaction_emim.evaluation.submission import check_submission, read_test_list
@@ -61,7 +61,8 @@ def entries(folder: Path) -> bytes:
 
 
 def cache(_: Path) -> bytes:
-    return json.dumps(['a', [1, 2], [20, '', 'digest', '']]).encode() + b'\n'
+    entry = ['a', [1, 2], [20, '', 'digest', '']]
+    return json.dumps([*entry, _sum(entry)]).encode() + b'\n'
 
 
 READERS = [

@@ -115,7 +115,8 @@ def verify(
     Args:
         paths: By the clips' names.
         check: :func:`check_video` or :func:`check_frames`.
-        cache_file: Keeps the good verdicts, one JSON line each, written as they come.
+        cache_file: Keeps the good verdicts, one JSON line each with a checksum, written as they
+            come.
         workers: Processes.
     """
     stamps = {name: _stamp(path) for name, path in paths.items()}
@@ -135,7 +136,8 @@ def verify(
         for name, verdict in track(done, 'Decoding', len(todo), console=Console(stderr=True)):
             verdicts[name] = verdict
             if not verdict.problem:
-                file.write(json.dumps([name, stamps[name], verdict]) + '\n')
+                entry = [name, stamps[name], verdict]
+                file.write(json.dumps([*entry, _sum(entry)]) + '\n')
                 file.flush()
     return verdicts
 
@@ -149,17 +151,21 @@ def _stamp(path: Path) -> list[int] | None:
 
 
 def _read_cache(path: Path) -> dict[str, tuple[list[int], Verdict]]:
-    """The verdicts by name; a line that is none, as of a run that was stopped, costs time only."""
+    """The verdicts by name; a line that is damaged, or has no checksum, costs time only."""
     known = {}
     for line in path.read_bytes().splitlines() if path.exists() else ():
         try:
-            name, stamp, (frames, problem, digest, remark) = json.loads(line)
+            *entry, checksum = json.loads(line)
+            name, stamp, verdict = entry
+            if checksum == _sum(entry):
+                known[name] = stamp, Verdict(*verdict)
         except (ValueError, TypeError, RecursionError):
             continue
-        good = type(frames) is int and frames > 0 and problem == ''
-        if good and digest and all(isinstance(text, str) for text in (name, digest, remark)):
-            known[name] = stamp, Verdict(frames, problem, digest, remark)
     return known
+
+
+def _sum(entry: list) -> str:
+    return hashlib.blake2b(json.dumps(entry).encode(), digest_size=8).hexdigest()
 
 
 def _check_all(paths: dict[str, Path], check: Check) -> list[tuple[str, Verdict]]:
