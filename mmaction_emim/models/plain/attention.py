@@ -9,7 +9,14 @@ from torch import Tensor, nn
 from .tokens import TokenGrid
 
 # What a motion module can do without: its affinity has relative positions of its own.
-WITHOUT_EFFECT = ('position_embeddings', 'interpolate_pos_encoding', 'return_dict')
+WITHOUT_EFFECT = (
+    'position_embeddings',
+    'rope',
+    'interpolate_pos_encoding',
+    'return_dict',
+    'average_attn_weights',
+)
+ITSELF = 'key', 'value'  # which self-attention is given as well, its tokens again
 
 
 class MotionInPlace(nn.Module):
@@ -25,6 +32,9 @@ class MotionInPlace(nn.Module):
         arguments: Names of the arguments of the attention's ``forward``, the tokens' first.
         as_tuple: Whether to return (output, None), as attention that may give its weights does.
     """
+
+    # torch's encoder layers compute plain attention themselves where it is True.
+    batch_first = False
 
     def __init__(
         self,
@@ -52,7 +62,7 @@ class MotionInPlace(nn.Module):
         if self.arguments[0] not in given:
             raise ValueError(f'{self.name}: called without {self.arguments[0]}, its tokens')
         hidden_states = given.pop(self.arguments[0])
-        self._refuse(given)
+        self._refuse({k: x for k, x in given.items() if k not in ITSELF or x is not hidden_states})
         try:
             tokens, prefix = self.layout.split(hidden_states)
             out = self.motion(tokens).to(hidden_states.dtype)

@@ -17,6 +17,7 @@ from .attention import MotionInPlace
 from .original import (
     HEADS,
     answer_of,
+    arguments_of,
     attention_weights,
     check_answer,
     has_rotary,
@@ -126,7 +127,7 @@ def replace_attention(
         if answered and heads and not has_rotary(attention):
             check_answer(label, weights, heads, answered)
         _load(module, weights)
-        arguments = tuple(inspect.signature(attention.forward).parameters)
+        arguments = arguments_of(label, attention)
         as_tuple = returns_tuple
         if as_tuple is None:
             as_tuple = returns_a_tuple(label, attention, answered)

@@ -1,6 +1,7 @@
 """The attention that a motion module replaces: its weights, its heads, what it answers."""
 
 import copy
+import inspect
 import re
 from types import UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
@@ -8,6 +9,8 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from .attention import ITSELF, WITHOUT_EFFECT
 
 FUSED = ('qkv',)
 SPLIT = (('q_proj', 'k_proj', 'v_proj'), ('query', 'key', 'value'), ('q', 'k', 'v'))
@@ -21,7 +24,7 @@ def attention_weights(name: str, attention: nn.Module) -> dict[str, Tensor]:
     Args:
         name: The layer's, for errors.
         attention: With linear layers named as one of FUSED or SPLIT, and one of OUT, at any depth;
-            biases may be missing, or be ``q_bias`` and ``v_bias``.
+            biases may be missing, or be ``q_bias`` and ``v_bias``. Or ``nn.MultiheadAttention``.
 
     Returns:
         ``qkv.weight``, ``proj.weight`` and, where there are any, ``qkv.bias`` and ``proj.bias``;
@@ -31,29 +34,23 @@ def attention_weights(name: str, attention: nn.Module) -> dict[str, Tensor]:
         ValueError: There are no such layers, there are other parameters or norms besides, the scale
             is another, or k and v have fewer heads than q.
     """
-    linear = _by_last_name(attention, nn.Linear)
-    parts = next((x for x in (FUSED, *SPLIT) if all(part in linear for part in x)), None)
+    linear, own = _by_last_name(attention, nn.Linear), _by_last_name(attention, nn.Parameter)
     out = next((x for x in OUT if x in linear), None)
-    if parts is None or out is None:
+    joined = _joined(attention, linear, own)
+    if joined is None or out is None:
         raise ValueError(
             f'{name}: q, k, v must be {", ".join("/".join(x) for x in (FUSED, *SPLIT))}, the '
-            f'output one of {", ".join(OUT)}, all nn.Linear; got {", ".join(linear) or "none"}'
+            f'output one of {", ".join(OUT)}, all nn.Linear, or the parameter in_proj_weight; got '
+            f'{", ".join(linear) or "none"}'
         )
-    read = [linear[part] for part in (*parts, out)]
-    layers = [attention.get_submodule(path) for path in read]
-    (*layers, proj), own = layers, _by_last_name(attention, nn.Parameter)
-    weights = {'qkv.weight': torch.cat([layer.weight for layer in layers])}
-    biases = [
-        layer.weight.new_zeros(len(layer.weight)) if layer.bias is None else layer.bias
-        for layer in layers
-    ]
-    if any(layer.bias is not None for layer in layers):
-        weights['qkv.bias'] = torch.cat(biases)
-    elif 'q_bias' in own and 'v_bias' in own:
-        read += [own['q_bias'], own['v_bias']]
-        q_bias, v_bias = (attention.get_parameter(path) for path in read[-2:])
-        weights['qkv.bias'] = torch.cat([q_bias, torch.zeros_like(q_bias), v_bias])
-    _check_plain(name, attention, read, layers[0].in_features)
+    if not getattr(attention, 'batch_first', True):
+        raise ValueError(f'{name}: its tokens are (L, B, C); build it with batch_first=True')
+    read, weight, bias = joined
+    _check_plain(name, attention, [*read, linear[out]], weight.shape[1])
+    proj = attention.get_submodule(linear[out])
+    weights = {'qkv.weight': weight}
+    if bias is not None:
+        weights['qkv.bias'] = bias
     weights['proj.weight'] = proj.weight
     if proj.bias is not None:
         weights['proj.bias'] = proj.bias
@@ -64,6 +61,35 @@ def attention_weights(name: str, attention: nn.Module) -> dict[str, Tensor]:
             f'got {tuple(weights["qkv.weight"].shape)} for the three'
         )
     return {key: weight.detach().clone() for key, weight in weights.items()}
+
+
+def _joined(
+    attention: nn.Module, linear: dict[str, str], own: dict[str, str]
+) -> tuple[list[str], Tensor, Tensor | None] | None:
+    """Where q, k and v are, their weight and their bias; None: not found.
+
+    Args:
+        attention: The attention.
+        linear: Its linear layers' paths by the last part of each.
+        own: Its parameters' paths, likewise.
+    """
+    if 'in_proj_weight' in own:  # nn.MultiheadAttention's
+        read = [own[key] for key in ('in_proj_weight', 'in_proj_bias') if key in own]
+        return (read, *map(attention.get_parameter, read), None)[:3]
+    parts = next((x for x in (FUSED, *SPLIT) if all(part in linear for part in x)), None)
+    if parts is None:
+        return None
+    read, bias = [linear[part] for part in parts], None
+    layers = [attention.get_submodule(path) for path in read]
+    if any(layer.bias is not None for layer in layers):
+        zero = [layer.weight.new_zeros(len(layer.weight)) for layer in layers]
+        both = zip(layers, zero, strict=True)
+        bias = torch.cat([none if x.bias is None else x.bias for x, none in both])
+    elif 'q_bias' in own and 'v_bias' in own:
+        read += [own['q_bias'], own['v_bias']]
+        q_bias, v_bias = map(attention.get_parameter, read[-2:])
+        bias = torch.cat([q_bias, torch.zeros_like(q_bias), v_bias])
+    return read, torch.cat([layer.weight for layer in layers]), bias
 
 
 def _by_last_name(attention: nn.Module, kind: type) -> dict[str, str]:
@@ -143,11 +169,28 @@ def answer_of(attention: nn.Module, qkv: Tensor) -> tuple[Tensor, Any] | None:
     """
     tokens = torch.randn(1, 8, qkv.shape[1], generator=torch.Generator().manual_seed(0))
     tokens = tokens.to(qkv.device) * 2 * len(qkv) ** 0.5 / qkv.float().norm().clamp(min=1)
+    needed = inspect.signature(attention.forward).parameters
+    again = {key: tokens for key in ITSELF if key in needed}
     try:
         with torch.no_grad():
-            return tokens, copy.deepcopy(attention).float().eval()(tokens)
+            return tokens, copy.deepcopy(attention).float().eval()(tokens, **again)
     except Exception:  # of any class, as attention is anybody's
         return None
+
+
+def arguments_of(name: str, attention: nn.Module) -> tuple[str, ...]:
+    """Names of what an attention is called with, its tokens first.
+
+    Raises:
+        ValueError: It has to be called with something that motion modules do not take.
+    """
+    first, *others = inspect.signature(attention.forward).parameters.values()
+    for each in others:
+        needed = each.default is each.empty and each.kind is each.POSITIONAL_OR_KEYWORD
+        known = each.name in (*ITSELF, *WITHOUT_EFFECT) or 'mask' in each.name
+        if needed and not known:
+            raise ValueError(f'{name}: it needs {each.name}, which no motion module takes')
+    return first.name, *(each.name for each in others)
 
 
 def has_rotary(attention: nn.Module) -> bool:

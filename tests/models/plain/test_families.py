@@ -88,6 +88,21 @@ def replaced(model, name):
     ]
 
 
+@pytest.mark.parametrize('put_it', ['insert', 'replace'])
+def test_timms_dinov3(put_it):
+    name = 'vit_small_patch16_dinov3'
+    model = need('timm').create_model(name, img_size=32, depth=2, num_classes=0).eval()
+    x = torch.randn(6, 3, 32, 32)
+    with torch.no_grad():
+        before = model.forward_features(x)
+        do = insert_motion if put_it == 'insert' else replace_attention
+        where = 'blocks.*' if put_it == 'insert' else 'blocks.*.attn'
+        report = do(model, EMIM, where, GRID, order='image', prefix=5)
+        after = model.forward_features(x)
+    assert len(report.rows) == 2 and after.isfinite().all()
+    assert torch.equal(after, before) == (put_it == 'insert')
+
+
 @pytest.mark.parametrize('norm', ['qk_norm', 'scale_attn_norm'])
 def test_norms_of_timm_are_not_lost(norm):
     options = dict(img_size=16, patch_size=8, embed_dim=32, depth=1, num_heads=2, num_classes=0)

@@ -200,7 +200,9 @@ def test_what_cannot_replace_is_refused(net):
         replace_attention(net, dict(type='MotionAwareAttention'), where, GRID)
     with pytest.raises(ValueError, match="over time only.*order='clip' also over space"):
         replace_attention(net, dict(type='AlignmentGuidedTemporalAttention'), where, GRID)
-    with pytest.raises(ValueError, match='layers.0: .* one of proj, .* all nn.Linear; got none'):
+    with pytest.raises(
+        ValueError, match='layers.0: .* one of proj, .* all nn.Linear, .*; got none'
+    ):
         replace_attention(
             nn.ModuleDict(dict(layers=nn.ModuleList([nn.ReLU()]))), EMIM, 'layers.*', GRID
         )

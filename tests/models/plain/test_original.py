@@ -193,3 +193,51 @@ def test_biases_of_q_and_v_alone():
     bias = replaced(original).motion.qkv.bias
     assert torch.equal(bias[:8], original.q_bias) and torch.equal(bias[16:], original.v_bias)
     assert not bias[8:16].any()
+
+
+class Sized(Bare):
+    def forward(self, x, height):
+        return super().forward(x)
+
+
+def test_what_it_cannot_be_called_without_is_named():
+    with pytest.raises(ValueError, match='attention: it needs height, which no motion module tak'):
+        replaced(Sized(), returns_tuple=False)
+
+
+def test_rotary_embeddings_have_no_effect():
+    module, x = replaced(Rotated(), returns_tuple=False), torch.randn(2, 24, 8)
+    assert torch.equal(module(x, rope=x), module(x, None))
+
+
+def encoder(**options):
+    torch.manual_seed(0)
+    layer = nn.TransformerEncoderLayer(8, 2, 16, 0.0, **{'batch_first': True, **options})
+    for name, parameter in layer.named_parameters():
+        if name.endswith('bias'):
+            nn.init.normal_(parameter)
+    return nn.TransformerEncoder(layer, 2, enable_nested_tensor=False)
+
+
+@pytest.mark.parametrize('bias', [True, False])
+def test_torchs_own_attention(bias):
+    net, x = encoder(bias=bias), torch.randn(2, 24, 8)
+    originals = [layer.self_attn for layer in net.layers]
+    replace_attention(net, EMIM, 'layers.*.self_attn', GRID)
+    for layer, original in zip(net.layers, originals, strict=True):
+        module = layer.self_attn.motion
+        want = F.linear(x, original.in_proj_weight, original.in_proj_bias)
+        torch.testing.assert_close(module.qkv(x), want)
+        torch.testing.assert_close(module.proj(x), original.out_proj(x))
+    with torch.no_grad():
+        torch.testing.assert_close(net.eval()(x), net.train()(x))  # no fused path around the module
+    attention = net.layers[0].self_attn
+    with pytest.raises(ValueError, match='takes no key, got Tensor'):
+        attention(x, x + 1, x + 1)
+    with pytest.raises(ValueError, match='takes no key_padding_mask'):
+        net(x, src_key_padding_mask=torch.zeros(2, 24))
+
+
+def test_torchs_own_attention_frame_after_frame_is_refused():
+    with pytest.raises(ValueError, match=r'\(L, B, C\); build it with batch_first=True'):
+        replace_attention(encoder(batch_first=False), EMIM, 'layers.*.self_attn', GRID)
