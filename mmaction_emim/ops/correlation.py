@@ -6,6 +6,8 @@ dilation_patch``, the same for x' and j', (u, v) in the kernel, and 0 outside th
 
 Source: Dosovitskiy et al., FlowNet, ICCV 2015, arXiv 1504.06852. Arguments, results and defaults
 are those of the extension ``spatial-correlation-sampler``, which has to be compiled; this has not.
+For an even ``patch_size`` and a larger ``dilation_patch`` its CUDA forward displaces by
+``dilation_patch * (patch_size - 1) // 2``; the formula here is that of its CPU code and gradients.
 """
 
 import torch
