@@ -17,3 +17,11 @@ model = dict(
         alternation='L',
     )
 )
+# The clips of the other loaders; upstream's test has a folder and a list of its own.
+test_dataloader = dict(
+    dataset=dict(
+        ann_file=_base_.file_lists['val'],
+        data_prefix=dict(video='data/kinetics400/videos_val'),
+        delimiter=' ',
+    )
+)

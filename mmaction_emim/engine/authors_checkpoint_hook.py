@@ -19,7 +19,8 @@ class AuthorsCheckpointHook(Hook):
     those for the backbone alone (:func:`.fit_checkpoint`). Their head of another number of classes
     is dropped. Other checkpoints pass untouched. Before the run the log says how many of the
     network's weights are from the checkpoint, which head starts anew, and what became of every key
-    (:class:`.LoadReport`); where not all weights are, their share once more after a test.
+    (:class:`.LoadReport`); those that are used by name are in the log file alone. Where not all
+    weights are, their share is said once more after a test.
     ``ForeignCheckpointHook`` is its former name.
 
     Raises:
@@ -67,4 +68,8 @@ class AuthorsCheckpointHook(Hook):
                 runner.logger.info(f'load_from: head: {head}, starts anew')
             if (report := replace(self.counted.report, used=[])) != LoadReport('load_from'):
                 runner.logger.info(str(report))
+            if used := self.counted.report.used:
+                # In the file alone, as compat/screen.py says.
+                keys = ''.join(f'\n    {key}' for key in used)
+                runner.logger.info(f'load_from used ({len(used)}): loaded by name{keys}')
             self.reported = True

@@ -18,7 +18,9 @@ NEAR = 0.95  # of the loss of guessing: nothing learned
 ADVICE = (
     'this may last for hundreds of steps. In the study of this project what helped was more steps, '
     "EMIM's match_init=True, frames between which objects move about a token, and a lower learning "
-    'rate; see docs/faq.md, "The loss stays at ln(classes)"'
+    'rate; not compared there: starting from a checkpoint (load_from), such as '
+    'demo/emim_motionshapes.pth for the tiny network; see docs/faq.md, '
+    '"The loss stays at ln(classes)"'
 )
 
 

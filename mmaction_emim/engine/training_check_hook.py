@@ -47,9 +47,9 @@ class TrainingCheckHook(Hook):
     A few clips go through the training pipeline, drawn as it draws; the streams of random numbers
     are as before afterwards. Refused are clips of several sizes in one batch, which MMAction2 pads
     with black, and labels that the head has no output for; a warning is logged of classes without a
-    clip, of a set that is smaller than a batch, and of loaders with several data roots. A few clips
-    to validate on are looked at, too. A size that is rarer ends a training, validation or test at
-    its batch, before a step or a score.
+    clip, of a set that is smaller than a batch, and of loaders with several data roots or
+    folders of clips. A few clips to validate on are looked at, too. A size that is rarer ends a
+    training, validation or test at its batch, before a step or a score.
 
     Raises:
         ValueError: From the hook, the mistake in a sentence.

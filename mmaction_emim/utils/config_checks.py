@@ -1,5 +1,6 @@
 """Mistakes in a config that a training would not notice, or only after hours."""
 
+import os
 import re
 from collections.abc import Iterator
 from importlib.util import find_spec
@@ -186,13 +187,26 @@ def label_map(dataset: dict) -> Path | None:
 
 
 def other_roots(cfg: Config) -> Iterator[str]:
-    """Data roots that differ among the loaders, but for train, val or test in them."""
-    roots = {}
+    """Folders of lists or clips that differ among loaders, but for train, val or test in them."""
+    found: dict[str, dict[str, tuple[str, str]]] = {}
     for name, loader in _loaders(cfg, LOADERS):
         for dataset in datasets(loader.get('dataset')):
-            if isinstance(dataset.get('data_root'), str):
-                roots[f'{name}.dataset.data_root'] = dataset.data_root
-    plain = {re.sub(r'train(ing)?|val(id(ation)?)?|test(ing)?', '', x) for x in roots.values()}
-    if len(plain) > 1:
-        said = ', '.join(f'{place} is {root!r}' for place, root in roots.items())
-        yield f'the loaders read from several data roots: {said}'
+            root = dataset.get('data_root')
+            if isinstance(root, str):
+                place = f'{name}.dataset.data_root'
+                found.setdefault('data roots', {})[place] = root, root
+            prefixes = dataset.get('data_prefix')
+            for kind, prefix in prefixes.items() if isinstance(prefixes, dict) else ():
+                if isinstance(prefix, str):
+                    place = f'{name}.dataset.data_prefix.{kind}'
+                    folder = os.path.join(root if isinstance(root, str) else '', prefix)
+                    found.setdefault(f'folders of {kind}', {})[place] = prefix, folder
+    for what, places in found.items():
+        if len({_plain(folder) for _, folder in places.values()}) > 1:
+            said = ', '.join(f'{place} is {value!r}' for place, (value, _) in places.items())
+            yield f'the loaders read from several {what}: {said}'
+            return  # a root is in its folders
+
+
+def _plain(folder: str) -> str:
+    return os.path.normpath(re.sub(r'train(ing)?|val(id(ation)?)?|test(ing)?', '', folder))

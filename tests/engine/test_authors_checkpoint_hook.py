@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 from uuid import uuid4
 
@@ -61,6 +62,15 @@ def said(runner):
     return [line.split(' - ')[-1] for line in lines if 'load_from: ' in line]
 
 
+def loaded(runner, kind):
+    """The weights that the log file lists under a kind; of converted ones the new names."""
+    text = next(Path(runner.log_dir).glob('*.log')).read_text()
+    found = re.search(rf'{kind} \((\d+)\): loaded .*\n((?:    .*\n)*)', text)
+    names = {line.split()[-1] for line in found[2].splitlines()} if found else set()
+    assert not found or len(names) == int(found[1])
+    return names
+
+
 @pytest.fixture
 def start_from(train, tmp_path):
     """Trains no step from a checkpoint, with the hook."""
@@ -97,6 +107,7 @@ def test_takes_what_is_wrapped(start_from, wrap):
     for name, x in runner.model.state_dict().items():
         assert torch.equal(x, weights[name]), name
     assert said(runner)[0] == ALL
+    assert loaded(runner, 'used') | loaded(runner, 'converted') == set(weights)
 
 
 def test_takes_a_backbone_alone_and_says_how_much_it_is(start_from):
@@ -143,3 +154,11 @@ def test_says_it_once_and_of_a_resumed_run_too(train):
     runner = train(epochs=2, custom_hooks=[HOOK], resume=True)
     runner.call_hook('before_val')
     assert said(runner) == [ALL]
+
+
+def test_the_screen_has_the_share_and_the_file_each_weight(start_from, capfd):
+    weights = Net().state_dict()
+    runner = start_from(dict(state_dict=weights, meta={}))
+    screen = ''.join(capfd.readouterr())
+    assert ALL in screen and 'head.bias' not in screen
+    assert loaded(runner, 'used') == set(weights) and not loaded(runner, 'converted')

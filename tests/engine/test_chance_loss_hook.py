@@ -98,7 +98,7 @@ def warnings(tmp_path, monkeypatch) -> Callable[..., list[str]]:
 def test_said_once_where_nothing_is_learned(warnings):
     (said,) = warnings()
     assert 'after 8 iterations' in said and 'loss is 1.10, and 1.10 is that of guessing' in said
-    assert 'match_init=True' in said
+    assert 'match_init=True' in said and 'load_from' in said
 
 
 def test_silent_where_something_is(warnings):

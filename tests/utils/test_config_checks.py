@@ -153,10 +153,31 @@ def test_a_root_for_one_of_three_loaders():
     roots = dict(train_dataloader=clips(data_root='data/mine'))
     cfg = Config(roots | dict(val_dataloader=clips(data_root='data/sthv2')))
     assert 'train_dataloader.dataset.data_root is' in next(other_roots(cfg))
+    roots = dict(train_dataloader=clips(data_root='data/mine/'))
+    assert not list(other_roots(Config(roots | dict(val_dataloader=clips(data_root='data/mine')))))
     roots = dict(train_dataloader=clips(data_root='data/mine/train'))
     assert not list(
         other_roots(Config(roots | dict(val_dataloader=clips(data_root='data/mine/val'))))
     )
+
+
+@pytest.mark.parametrize('prefix', ['/tmp/other', '../other', 'other'])
+def test_a_folder_of_clips_for_one_of_three_loaders(prefix):
+    def sentences(**loaders):
+        given = {
+            f'{name}_dataloader': clips(data_root='data/mine', data_prefix=dict(video=video))
+            for name, video in loaders.items()
+        }
+        return list(other_roots(Config(given)))
+
+    (sentence,) = sentences(train=prefix, val='videos', test='videos')
+    assert f'train_dataloader.dataset.data_prefix.video is {prefix!r}, val_data' in sentence
+    assert not sentences(train='videos_train/', val='./videos_val', test='videos_test')
+    root = clips(data_root='data/mine')
+    elsewhere = clips(data_prefix=dict(video='data/mine/videos'))
+    same = clips(data_root='data/mine', data_prefix=dict(video='videos'))
+    assert not list(other_roots(Config(dict(train_dataloader=root, val_dataloader=same))))
+    assert not list(other_roots(Config(dict(train_dataloader=elsewhere, val_dataloader=same))))
 
 
 @pytest.mark.parametrize('path', [p for p in PATHS if p not in BASES], ids=path_id)

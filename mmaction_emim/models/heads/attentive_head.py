@@ -75,7 +75,8 @@ class AttentiveHead(BaseHead):
         super().__init__(num_classes, in_channels, **kwargs)
         if head_dim < 1 or in_channels % head_dim:
             raise ValueError(
-                f'AttentiveHead: head_dim must divide in_channels={in_channels}, got {head_dim}'
+                f'AttentiveHead: head_dim must divide in_channels={in_channels}, got {head_dim}; '
+                "in_channels must be the backbone's or neck's"
             )
         for name, value in dict(depth=depth, num_queries=num_queries).items():
             if not isinstance(value, int) or value < 1:

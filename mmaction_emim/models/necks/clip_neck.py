@@ -40,6 +40,25 @@ class ClipNeck(BaseModule):
         self.pool_time = pool_time
         self.key = 'in_channels'
         self.reduce = nn.Linear(in_channels, channels) if channels else None
+        self.misfit = ''  # why no features are taken
+
+    def num_heads(self, head_dim: int) -> int:
+        """Heads of ``head_dim`` of C channels.
+
+        Raises:
+            ValueError: They do not come out even; where ``in_channels`` may be the wrong number,
+                from :meth:`project`, which knows the right one.
+        """
+        dim = self.out_channels
+        if head_dim > 0 and dim % head_dim == 0:
+            return dim // head_dim
+        self.misfit = (
+            f'{type(self).__name__}: head_dim must divide '
+            f'{"channels" if self.reduce else self.key}={dim}, got {head_dim}'
+        )
+        if head_dim < 1 or self.reduce:
+            raise ValueError(self.misfit)
+        return 1
 
     def with_motion(self, x: Tensor) -> Tensor:
         """(N, C, T, H, W) -> the same."""
@@ -49,13 +68,15 @@ class ClipNeck(BaseModule):
         """(N, in_channels, …) -> (N, C, …).
 
         Raises:
-            ValueError: The features have other channels.
+            ValueError: The features have other channels, or ``head_dim`` does not divide these.
         """
         if x.shape[1] != self.in_channels:
             raise ValueError(
                 f'{type(self).__name__}: model.neck.{self.key} must be {x.shape[1]}, the channels '
                 f'that the backbone returns, got {self.in_channels}'
             )
+        if self.misfit:
+            raise ValueError(self.misfit)
         return x if self.reduce is None else self.reduce(x.movedim(1, -1)).movedim(-1, 1)
 
     def forward(self, x: Tensor | Sequence[Tensor], data_samples: Any = None) -> tuple[Any, dict]:

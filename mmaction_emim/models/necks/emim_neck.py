@@ -38,7 +38,8 @@ class EMIMNeck(ClipNeck):
         match_init: See :class:`.EMIMAttention`. Defaults to False.
 
     Raises:
-        ValueError: An argument is not as above; from ``forward``, the features have other channels.
+        ValueError: An argument is not as above; from ``forward``, the features have other channels,
+            or ``head_dim`` does not divide ``in_channels``.
     """
 
     def __init__(
@@ -69,15 +70,11 @@ class EMIMNeck(ClipNeck):
                 neck.key = f'in_channels[{i}]'
             return
         dim = self.out_channels
-        if head_dim < 1 or dim % head_dim:
-            raise ValueError(
-                f'EMIMNeck: head_dim must divide {"channels" if channels else "in_channels"}='
-                f'{dim}, got {head_dim}'
-            )
+        heads = self.num_heads(head_dim)
 
         def emim() -> EMIMAttention:
             return EMIMAttention(
-                dim, dim // head_dim, window, out_of_frame=out_of_frame, match_init=match_init
+                dim, heads, window, out_of_frame=out_of_frame, match_init=match_init
             )
 
         self.norm, self.attn = nn.LayerNorm(dim), emim()

@@ -62,9 +62,8 @@ class MotionNeck(ClipNeck):
                 f'MotionNeck: depth must be 1 or more, or 0 with channels, got {depth!r}'
             )
         dim = self.out_channels
-        if head_dim < 1 or dim % head_dim:
-            raise ValueError(f'MotionNeck: head_dim must divide {dim} channels, got {head_dim}')
-        point = InsertionPoint('neck', 1, dim, ChannelsFirst(), num_heads=dim // head_dim)
+        heads = self.num_heads(head_dim)
+        point = InsertionPoint('neck', 1, dim, ChannelsFirst(), num_heads=heads)
         self.blocks = ModuleList(
             Insertion('MotionNeck', build_motion(dict(motion), point), dim, point.layout, True)
             for _ in range(depth)

@@ -124,7 +124,7 @@ def test_2d_recognizers_give_the_scores_of_3d_ones():
 @pytest.mark.parametrize(
     'options, message',
     [
-        (dict(head_dim=3), 'head_dim must divide in_channels=8, got 3'),
+        (dict(head_dim=3), 'head_dim must divide in_channels=8, got 3; in_channels must be the'),
         (dict(depth=0), 'depth must be 1 or more, got 0'),
         (dict(num_queries=0), 'num_queries must be 1 or more, got 0'),
     ],

@@ -89,6 +89,8 @@ def test_wrong_channels_name_the_key_and_the_right_number():
     one, several = EMIMNeck(in_channels=64), EMIMNeck(in_channels=[64, 128])
     with pytest.raises(ValueError, match='EMIMNeck: model.neck.in_channels must be 128, .* got 64'):
         one(torch.zeros(1, 128, 2, 3, 3))
+    with pytest.raises(ValueError, match='EMIMNeck: model.neck.in_channels must be 64, .* got 77'):
+        EMIMNeck(in_channels=77)(torch.zeros(1, 64, 2, 3, 3))
     with pytest.raises(ValueError, match=r'model.neck.in_channels\[1\] must be 64, .* got 128'):
         several((torch.zeros(1, 64, 2, 3, 3), torch.zeros(1, 64, 2, 3, 3)))
 
@@ -166,9 +168,17 @@ def test_a_projection_comes_first_and_the_head_gets_its_channels(kind):
         (dict(depth=0), 'depth must be 1 or more, got 0'),
         (dict(channels=0), 'channels must be 1 or more, got 0'),
         (dict(channels=48), 'head_dim must divide channels=48, got 64'),
-        (dict(in_channels=48), 'head_dim must divide in_channels=48, got 64'),
+        (dict(head_dim=0), 'head_dim must divide in_channels=64, got 0'),
     ],
 )
 def test_refuses_options(options, message):
     with pytest.raises(ValueError, match=f'EMIMNeck: {message}'):
         EMIMNeck(**{'in_channels': 64, **options})
+
+
+@pytest.mark.parametrize('channels', [48, [48]], ids=str)
+def test_a_head_dim_that_does_not_divide_is_refused_with_features(channels):
+    neck = EMIMNeck(in_channels=channels)
+    neck.init_weights()
+    with pytest.raises(ValueError, match='EMIMNeck: head_dim must divide in_channels.*=48, got 64'):
+        neck((torch.zeros(1, 48, 2, 3, 3),))

@@ -75,12 +75,20 @@ def test_a_projection_alone():
     'options, message',
     [
         (dict(depth=0), 'depth must be 1 or more, or 0 with channels, got 0'),
-        (dict(head_dim=5), 'head_dim must divide 32 channels, got 5'),
+        (dict(head_dim=5, channels=16), 'head_dim must divide channels=16, got 5'),
     ],
 )
 def test_refuses_options(options, message):
     with pytest.raises(ValueError, match=message):
         MotionNeck(**{**dict(in_channels=32, motion=OVER_TIME, head_dim=16), **options})
+
+
+def test_wrong_channels_name_the_right_number_before_head_dim():
+    neck = MotionNeck(32, OVER_TIME, head_dim=5)
+    with pytest.raises(ValueError, match='MotionNeck: model.neck.in_channels must be 64, '):
+        neck(torch.zeros(1, 64, 3, 2, 2))
+    with pytest.raises(ValueError, match='MotionNeck: head_dim must divide in_channels=32, got 5'):
+        neck(torch.zeros(1, 32, 3, 2, 2))
 
 
 def test_refuses_other_frames():
