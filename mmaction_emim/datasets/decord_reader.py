@@ -107,6 +107,8 @@ def misread_kind(source: str | os.PathLike | bytes) -> str:
         stream = container.streams.best('video')
         if stream is None:
             return ''  # decord says so itself
+        if stream != container.streams.video[0]:
+            return 'clips with several video streams'
         codec = stream.codec_context.codec.canonical_name
         stamps, keys, hidden, open_group, whole_keys = [], [], False, False, True
         for packet in container.demux(stream):

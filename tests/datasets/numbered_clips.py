@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import av
 import numpy as np
+from av.stream import Disposition
 
 BITS, BLOCK = 8, 8  # of a number; pixels a side
 FRAMES = 40
@@ -51,7 +52,9 @@ def write(
     container: dict[str, str] | None = None,
     **options: str,
 ) -> None:
-    """A clip with a key frame about every 12; the second of two streams shows numbers 100 higher.
+    """A clip with a key frame about every 12.
+
+    The last of its streams is the default one; the second shows numbers 100 higher than the first.
 
     Args:
         turn: What is done to the pictures before they are encoded.
@@ -68,6 +71,9 @@ def write(
             stream = output.add_stream(codec, rate=25)
             stream.height, stream.width = turn(picture(0, size)).shape[:2]
             stream.pix_fmt, stream.options, stream.bit_rate = pix_fmt, options, 300_000
+            if streams > 1:
+                last = len(added) == streams - 1
+                stream.disposition = Disposition.default if last else Disposition(0)
             added.append(stream)
         for i in range(frames):
             for n, stream in enumerate(added):
@@ -231,7 +237,7 @@ KINDS = {
     'H.264, grey': Kind('.mp4', _written(pix_fmt='gray')),
     'H.264, variable rate': Kind('.mp4', _written(stamps=_gaps)),
     'H.264, one frame': Kind('.mp4', _written(frames=1), [0]),
-    'H.264, two streams': Kind('.mkv', _written(streams=2)),
+    'H.264, two streams': Kind('.mkv', _written(streams=2), range(100, 100 + FRAMES)),
     'H.264, avi': Kind('.avi', _written()),
     'H.264, ts': Kind('.ts', _written()),
     'H.264, flv': Kind('.flv', _written()),
