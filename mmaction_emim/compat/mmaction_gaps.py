@@ -186,11 +186,11 @@ def frames_that_were_asked_for(loading: ModuleType) -> None:
         from mmaction.registry import TRANSFORMS
 
         def get_video_reader(self: Any, filename: str) -> Any:
-            if self.file_client is None:  # here: what has the client
+            if not hasattr(self, 'checked_init'):
                 init = TRANSFORMS.get('CheckedVideoInit')
-                self.file_client = init(io_backend=self.io_backend, **self.kwargs)
+                self.checked_init = init(io_backend=self.io_backend, **self.kwargs)
             name = filename if splitext(filename)[1] else f'{filename}.mp4'  # as upstream's
-            return self.file_client(dict(filename=name))['video_reader']
+            return self.checked_init(dict(filename=name))['video_reader']
 
         return get_video_reader
 
