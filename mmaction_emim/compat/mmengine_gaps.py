@@ -164,7 +164,9 @@ def refuse_scores_that_are_not_finite(evaluator: ModuleType) -> None:
     def checked(original: Callable) -> Callable:
         def process(self: Any, data_samples: Sequence, *args: Any, **kwargs: Any) -> None:
             for number, sample in enumerate(data_samples):
-                if (score := sample.get('pred_score')) is not None and not sample.get('failed'):
+                if not hasattr(sample, 'get') or sample.get('failed'):  # MMEngine takes any kind
+                    continue
+                if (score := sample.get('pred_score')) is not None:
                     name = sample.get('video_id') or sample.get('filename')
                     check_finite(score, name or f'clip {number} of a batch')
             original(self, data_samples, *args, **kwargs)

@@ -11,6 +11,7 @@ from torch import nn
 
 from mmaction_emim.datasets.motion_shapes import CLASSES, render_clip
 from mmaction_emim.datasets.motion_truth import true_motion
+from mmaction_emim.utils.finite import check_finite
 
 from .motion_field import FAINT, in_pixels
 from .record import record_motion_fields
@@ -125,6 +126,7 @@ def found_and_true(
 
     Raises:
         ValueError: A layer has fewer frames than the clip, or as :func:`.record_motion_fields`.
+        FloatingPointError: What a layer found is not finite.
     """
     result: dict[str, LayerMotion] = {}
     for name in MOVING:
@@ -135,6 +137,7 @@ def found_and_true(
             with record_motion_fields(model, head, layer) as fields, torch.no_grad():
                 model.test_step(_batch(model, clip))
             for key, field in fields.items():
+                check_finite(field.displacement, f'{key}, {name}', 'displacements')
                 pairs, rows, columns = field.displacement.shape[1:4]
                 if pairs != len(frames) - 1 or rows != columns:
                     raise ValueError(

@@ -16,6 +16,7 @@ from mmaction_emim.apis import (
 )
 from mmaction_emim.evaluation.motion_report import answer
 from mmaction_emim.utils.finite import check_finite
+from mmaction_emim.visualization.truth import found_and_true
 
 
 @pytest.fixture(scope='module')
@@ -100,6 +101,15 @@ def test_maps(cfg, weights, first, tmp_path):
 def test_a_motion_report(cfg, weights, first):
     with pytest.raises(FloatingPointError, match=f'{first}: 12 of 12 scores are not finite'):
         answer(init_recognizer(cfg, weights, 'cpu'), cfg)
+
+
+def test_motion_fields(call, inferencer, root, clips, weights, tmp_path):
+    with pytest.raises(FloatingPointError, match=r'attn, \w+: .* displacements are not finite'):
+        found_and_true(inferencer.model, clips=1)
+    arguments = [str(root / 'configs' / 'emim_motionshapes.py'), str(weights), str(clips[0])]
+    done = call('tools/visualizations/motion_field.py', *arguments, '--out', f'{tmp_path}/x.png')
+    assert done.returncode == 1 and not list(tmp_path.iterdir())
+    assert f'error: {clips[0]}: 12 of 12 scores are not finite' in done.stderr
 
 
 def test_an_export(call, root, weights, tmp_path):

@@ -275,7 +275,7 @@ def scores_that_are_not_finite() -> None:
             return {}
 
     nan, evaluator = torch.tensor([torch.nan, 0.0]), Evaluator(Seen())
-    evaluator.process([dict(pred_score=nan, failed=True), dict(pred_label=0)])
+    evaluator.process([dict(pred_score=nan, failed=True), dict(pred_label=0), nan])
     with suppress(FloatingPointError):
         evaluator.process([dict(pred_score=nan)])
         raise AssertionError('NaN is taken for a score')

@@ -94,6 +94,7 @@ def main() -> None:
     inputs = inferencer.load(args.clip)
     with record() as recorded:
         scores = inferencer.view_scores([inputs])[0]
+    best = inferencer.predict(args.clip, scores)
     found = recorded[layer]
     views = len(found[0] if isinstance(found, MotionField) else found)
     if not 0 <= args.view < views:
@@ -112,7 +113,6 @@ def main() -> None:
         pictures = None
     if pictures is not None:
         write_pictures(pictures, args.out, args.fps or 4)
-    best = inferencer.predict(args.clip, scores)
     print(f'{args.clip}: {best.name}, {best.probability:.3f}')
     print(f'{show} of {layer}: {args.out}')
 
