@@ -1,15 +1,19 @@
 """Unpacks the datasets' tar archives, also those that were split into parts, and resumes."""
 
+import bz2
 import errno
 import gzip
 import io
+import lzma
 import os
 import re
 import shutil
 import tarfile
 import zlib
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
+from typing import IO, Any
 
 from rich.console import Console
 from rich.progress import Progress
@@ -18,6 +22,7 @@ DONE = '.unpacked'  # in the folder: which archives it holds, one a line
 # Clips and frames are compressed already: no real archive of them holds more than this.
 LARGEST_RATIO = 20  # of the bytes it holds to its own
 SMALLEST_MEMBER = 100  # bytes of the archive
+LARGEST_READ = 1 << 20  # bytes at once: of a file's contents, and more than any header has
 NAME_MAX = 255  # bytes, of file systems
 
 
@@ -49,6 +54,41 @@ class _Parts(io.RawIOBase):
                 return count
             self._file.close()
             self._file = None
+
+
+class _SmallReads:
+    """A tar file's stream that refuses headers which would fill the memory."""
+
+    def __init__(self, stream: Any, path: str) -> None:
+        self._stream, self._path = stream, path
+
+    def read(self, size: int) -> bytes:
+        if size > LARGEST_READ:
+            raise ArchiveError(
+                f'{self._path}: a header in it has {size:,} bytes, where names and dates take less '
+                f'than {LARGEST_READ:,}: not the official archive'
+            )
+        return self._stream.read(size)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+class _Archive(tarfile.TarFile):
+    def __init__(self, name: str, mode: str, fileobj: Any, **kwargs: Any) -> None:
+        super().__init__(name, mode, _SmallReads(fileobj, name), **kwargs)
+
+
+def _decompressed(stream: io.BufferedReader) -> IO[bytes]:
+    """As ``r|*`` does, which decompresses what it reads at once: some bytes can be gigabytes."""
+    start = stream.peek(6)
+    if start.startswith(b'\x1f\x8b'):
+        return gzip.GzipFile(fileobj=stream)
+    if start.startswith(b'BZh'):
+        return bz2.BZ2File(stream)
+    if start.startswith((b'\xfd7zXZ\0', b']\0\0')):
+        return lzma.LZMAFile(stream)
+    return stream
 
 
 def find_parts(folder: Path, pattern: str) -> list[Path]:
@@ -88,7 +128,8 @@ def unpack(parts: Sequence[Path], out: Path, suffixes: Collection[str], depth: i
 
     Raises:
         ArchiveError: The archive is damaged or cut short (what was whole is unpacked), a name in it
-            leads out of ``out``, it holds far more than clips or frames can, or the disk is full.
+            leads out of ``out``, it holds far more than clips or frames can, a file cannot be
+            written, or the disk is full.
     """
     done = out / DONE
     packed = sum(path.stat().st_size for path in parts)
@@ -100,10 +141,12 @@ def unpack(parts: Sequence[Path], out: Path, suffixes: Collection[str], depth: i
         stream = _Parts(parts, progress)
         size = 0
         try:
-            with tarfile.open(fileobj=io.BufferedReader(stream, 1 << 20), mode='r|*') as archive:
+            whole = _decompressed(io.BufferedReader(stream, 1 << 20))
+            with _Archive.open(str(parts[0]), 'r|', whole, 1 << 16) as archive:
                 for count, member in enumerate(archive):
+                    archive.members = []  # which holds all that was read
                     size += member.size
-                    _check_amount(parts[0], packed, size, count)
+                    _check_amount(parts[0], packed, max(size, member.offset_data), count)
                     name = PurePosixPath(member.name)
                     # Lists and datasets know frames by names such as 00001.jpg.
                     name = name.with_name(name.stem + name.suffix.lower()) if name.name else name
@@ -111,10 +154,15 @@ def unpack(parts: Sequence[Path], out: Path, suffixes: Collection[str], depth: i
                     if not wanted or name.name.startswith('.'):
                         continue
                     target = out / _inside(parts[0], name, depth)
-                    if target.exists() and target.stat().st_size == member.size:
-                        continue
-                    _extract(archive, member, target)
-        except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
+                    try:
+                        _extract(archive, member, target)
+                    except OSError as error:
+                        if error.errno is None:  # it is the archive's
+                            raise
+                        raise _not_written(parts[0], name, target, error) from error
+        except (tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError) as error:
+            if getattr(error, 'errno', None):  # it is the disk's
+                raise
             raise ArchiveError(
                 f'{stream.current or parts[0]}: the archive is damaged or not whole here '
                 f'({error}); download this part and those after it again'
@@ -142,17 +190,22 @@ def _inside(path: Path, name: PurePosixPath, depth: int) -> Path:
 
 def _extract(archive: tarfile.TarFile, member: tarfile.TarInfo, target: Path) -> None:
     """Write a member; what is not whole, for whatever reason, does not stay."""
+    if target.is_file() and target.stat().st_size == member.size:
+        return
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(target.name + '.part')
     try:
         with open(partial, 'wb') as file:
-            shutil.copyfileobj(archive.extractfile(member), file, 1 << 20)
+            shutil.copyfileobj(archive.extractfile(member), file, LARGEST_READ)
         if partial.stat().st_size != member.size:
             raise tarfile.ReadError('unexpected end of data')
         os.replace(partial, target)
-    except OSError as error:
-        if error.errno == errno.ENOSPC:
-            raise ArchiveError(f'{target}: no space left on the disk') from error
-        raise
     finally:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            partial.unlink()
+
+
+def _not_written(path: Path, name: PurePosixPath, target: Path, error: OSError) -> ArchiveError:
+    if error.errno == errno.ENOSPC:
+        return ArchiveError(f'{target}: no space left on the disk')
+    return ArchiveError(f'{path}: {str(name)[:80]!r} in it cannot be written: {error}')

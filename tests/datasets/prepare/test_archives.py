@@ -1,5 +1,7 @@
 import io
 import tarfile
+import tracemalloc
+from contextlib import nullcontext
 
 import pytest
 
@@ -109,6 +111,58 @@ def test_a_bomb_is_refused(archive, fill, tmp_path):
     with pytest.raises(ArchiveError, match='not the official archive'):
         unpack(parts, out, {'.webm'}, depth=1)
     assert sum(path.stat().st_size for path in out.iterdir()) < 1 << 20
+
+
+@pytest.fixture
+def peak():
+    """Memory that an unpacking took at most, in MB."""
+
+    def measure(parts, out, error=None):
+        tracemalloc.start()
+        try:
+            with pytest.raises(ArchiveError, match=error) if error else nullcontext():
+                unpack(parts, out, {'.webm'}, depth=1)
+            return tracemalloc.get_traced_memory()[1] / (1 << 20)
+        finally:
+            tracemalloc.stop()
+
+    return measure
+
+
+@pytest.mark.parametrize(
+    'kind, count, size',
+    [('gz', 1, 1 << 25), ('bz2', 1, 1 << 25), ('xz', 1, 1 << 25), ('gz', 50, 1 << 19)],
+    ids=['gz', 'bz2', 'xz', 'many'],
+)
+def test_a_bomb_of_comments_does_not_fill_the_memory(tmp_path, peak, kind, count, size):
+    path = tmp_path / 'x.tar'
+    with tarfile.open(path, f'w:{kind}', format=tarfile.PAX_FORMAT) as file:
+        for i in range(count):
+            add(file, f'{i}.webm', pax_headers={'comment': 'x' * size})
+    assert peak([path], tmp_path / 'out', 'not the official archive') < 16
+
+
+def test_what_was_read_is_not_kept_in_memory(tmp_path, peak):
+    """Something-Something V1 has 11 million frames."""
+    peaks = []
+    for count in (10, 1500, 4500):  # the first imports, the others fill the buffer
+        path = tmp_path / f'{count}.tar'
+        with tarfile.open(path, 'w') as file:
+            for i in range(count):
+                add(file, f'{i}.txt')
+        peaks.append(peak([path], tmp_path / f'out{len(peaks)}'))
+    assert peaks[2] - peaks[1] < 0.2
+
+
+@pytest.mark.parametrize(
+    'names',
+    [('a.webm', 'a.webm/b.webm'), ('a.webm/b.webm', 'a.webm'), ('x' * 249 + '.webm',)],
+    ids=['file, then folder', 'folder, then file', 'too long beside .part'],
+)
+def test_a_name_that_cannot_be_written(archive, names):
+    parts, out = archive(lambda file: [add(file, name) for name in names])
+    with pytest.raises(ArchiveError, match=f"x.tar.gz: '{names[-1][:80]}' in it cannot be written"):
+        unpack(parts, out, {'.webm'}, depth=2)
 
 
 def test_nothing_stays_of_a_file_that_is_cut_short(archive):
