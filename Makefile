@@ -1,5 +1,6 @@
 # make quickstart: install, generate data, train, test.    make test: install and run the tests.
 # make test-extras: the page of demo/web.py in Chromium, MMAction2's tools that need moviepy.
+# make test-encoders: networks of transformers as encoders, and motion modules in them; Python 3.11 or later.
 # make docs: install and build the documentation into docs/_build.
 # make matrix: install and test on every Python that setup.cfg names, as far as they are there.
 # make lock: the versions that belong together, from setup.cfg and constraints.txt; UPGRADE=1: newer ones.
@@ -10,8 +11,8 @@ BIN := $(VENV)/bin
 # Several tests at a time, each on one thread; the tests of a file share what they set up.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --dist loadfile
 
-.PHONY: install install-test install-docs quickstart test test-slow test-study test-extras lint \
-	docs matrix lock gpu clean
+.PHONY: install install-test install-docs quickstart test test-slow test-study test-extras \
+	test-encoders lint docs matrix lock gpu clean
 
 install: $(VENV)/.installed
 install-test: $(VENV)/.installed-test
@@ -42,6 +43,14 @@ $(VENV)-extras/.installed: $(VENV)/.installed-test requirements/lock-extras.txt
 	$(EXTRAS_BIN)/python $(LOCKED)/lock-extras.txt
 	touch $@
 
+# transformers, without torchvision, before what $(VENV) has.
+ENCODERS_BIN := $(VENV)-encoders/bin
+$(VENV)-encoders/.installed: $(VENV)/.installed-test requirements/lock-encoders.txt
+	$(BIN)/python -m venv $(VENV)-encoders
+	$(ENCODERS_BIN)/python .ci/see.py $(BIN)/python
+	$(ENCODERS_BIN)/python $(LOCKED)/lock-encoders.txt
+	touch $@
+
 quickstart: install
 	$(BIN)/python tools/quickstart.py
 
@@ -57,6 +66,10 @@ test-study: install-test
 # The page in Chromium, and videos of MMAction2's tools.
 test-extras: $(VENV)-extras/.installed
 	OMP_NUM_THREADS=1 $(EXTRAS_BIN)/python -m pytest --dist loadfile -n 2 -m extras -rs
+
+test-encoders: $(VENV)-encoders/.installed
+	OMP_NUM_THREADS=1 $(ENCODERS_BIN)/python -m pytest --dist loadfile -n 2 -rs \
+		tests/models/plain tests/models/backbones/test_encoder_families.py
 
 lint: install-test
 	$(BIN)/ruff check .
@@ -81,10 +94,12 @@ lock: install-test
 	$(BIN)/$(COMPILE) $(EXTRAS:%=--extra %) -o requirements/lock-dev.txt
 	$(BIN)/$(COMPILE) -c requirements/lock-dev.txt --no-emit-package triton -o requirements/lock.txt
 	$(BIN)/$(COMPILE) $(OTHER_EXTRAS:%=--extra %) --no-emit-package triton -o requirements/lock-extras.txt
+	$(BIN)/$(subst setup.cfg,requirements/encoders.in,$(subst 3.10,3.11,$(COMPILE))) \
+		-c requirements/lock-dev.txt -o requirements/lock-encoders.txt
 	$(BIN)/python .ci/check_lock.py
 
 gpu:
 	$(PYTHON) benchmarks/gpu.py $(GPU_ARGS)
 
 clean:
-	rm -rf $(VENV) $(VENV)-extras .venvs build docs/_build docs/api *.egg-info
+	rm -rf $(VENV) $(VENV)-extras $(VENV)-encoders .venvs build docs/_build docs/api *.egg-info
