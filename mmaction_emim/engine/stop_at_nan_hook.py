@@ -1,6 +1,7 @@
 """Ends a training that has become NaN, before it spoils weights or checkpoints."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import wraps
 from typing import Any
 
 import torch
@@ -40,6 +41,7 @@ class StopAtNaNHook(Hook):
         self.bad_loss = False  # since the last step
         self.batch: Mapping[str, Any] = {}
         self.handles: list[Any] = []
+        self.step: Callable | None = None  # the optimizer's own
 
     def before_train(self, runner: Runner) -> None:
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
@@ -89,8 +91,9 @@ class StopAtNaNHook(Hook):
 
         self.handles.append(model.register_forward_hook(check_losses, with_kwargs=True))
         if isinstance(wrapper, OptimWrapper):
-            step = wrapper.step
+            step = self.step = wrapper.step
 
+            @wraps(step)  # schedules look for what they have set on it
             def checked_step(**kwargs: Any) -> None:
                 check_gradients()
                 step(**kwargs)
@@ -98,7 +101,8 @@ class StopAtNaNHook(Hook):
             wrapper.step = checked_step
 
     def after_train(self, runner: Runner) -> None:
-        vars(runner.optim_wrapper).pop('step', None)
+        if self.step is not None:
+            runner.optim_wrapper.step, self.step = self.step, None
         for handle in self.handles:
             handle.remove()
         self.handles.clear()

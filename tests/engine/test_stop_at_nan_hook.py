@@ -165,7 +165,15 @@ def test_large_gradients_are_finite(runner):
 
     run = runner(model=Large(), optim_wrapper=dict(optimizer=dict(type='SGD', lr=1e-30)), **HOOKS)
     run.train()
-    assert run.iter == 16 and 'step' not in vars(run.optim_wrapper)
+    assert run.iter == 16 and run.optim_wrapper.step.__func__ is OptimWrapper.step
+
+
+@pytest.mark.filterwarnings('error:Seems like')
+def test_schedules_find_the_step_as_they_left_it(runner):
+    schedule = dict(type='ConstantLR', factor=0.5, end=2, by_epoch=False)
+    run = runner(param_scheduler=schedule, **HOOKS)
+    run.train()
+    assert run.iter == 16
 
 
 class Branches(BaseModel):
