@@ -3,7 +3,8 @@
     python demo/make.py
 
 Generates MotionShapes, trains configs/emim_motionshapes.py with seed 0, one thread, on the CPU, at
-a third of its rate for 9 epochs, and keeps the last epoch's weights alone.
+a third of its rate for 9 epochs, its gradients clipped later, and keeps the last epoch's weights
+alone.
 """
 
 import mmaction_emim  # noqa: F401  closes upstream's gaps before anything of it is imported
@@ -31,6 +32,7 @@ SEED = 0
 # At the config's rate more answers are right, and fewer affinities are where things go.
 OPTIONS = (
     'optim_wrapper.optimizer.lr=1e-3',
+    'optim_wrapper.clip_grad.max_norm=5.0',
     'train_cfg.max_epochs=9',
     'param_scheduler.1.end=9',
     'param_scheduler.1.T_max=8',
