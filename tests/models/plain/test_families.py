@@ -4,6 +4,7 @@ import copy
 
 import pytest
 import torch
+from torch import nn
 
 from mmaction_emim.models import motion
 from mmaction_emim.models.plain import insert_motion, replace_attention
@@ -111,16 +112,32 @@ def test_norms_of_timm_are_not_lost(norm):
         put('replace', model, 'timm ViT')
 
 
+COMPILED = [(name, 'aot_eager') for name in FAMILIES]
+COMPILED += [(name, 'inductor') for name in ('timm ViT', 'DINOv2', 'VideoMAE')]
+
+
 @pytest.mark.slow
-@every_family
+@pytest.mark.parametrize('name, backend', COMPILED)
 @pytest.mark.parametrize('mode', ['insert', 'replace'])
-def test_compiled_it_computes_the_same(name, mode):
+def test_compiled_it_computes_and_learns_the_same(name, backend, mode):
     model, tokens = build(name)
     put(mode, model, name)
-    with torch.no_grad():
-        expected = tokens(model)
-        model.forward = torch.compile(model.forward, backend='aot_eager')
-        torch.testing.assert_close(tokens(model), expected)
+    parameters = list(model.parameters())
+    for parameter in parameters:
+        if not parameter.any():  # of what was inserted
+            nn.init.normal_(parameter, std=0.1)
+
+    def answer_and_gradients():
+        model.zero_grad()
+        out = tokens(model)
+        out.square().mean().backward()  # what is not used has no gradient, or zeros if compiled
+        return out.detach(), [torch.zeros_like(x) if x.grad is None else x.grad for x in parameters]
+
+    expected = answer_and_gradients()
+    torch._dynamo.reset()
+    call = 'forward_features' if name.startswith('timm') else 'forward'
+    setattr(model, call, torch.compile(getattr(model, call), backend=backend))
+    torch.testing.assert_close(answer_and_gradients(), expected, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.slow
