@@ -16,22 +16,14 @@ READING = (
 )
 # Python runs it when it starts: tests and the processes that they start are without decord.
 SITECUSTOMIZE = """
-import importlib.metadata, sys
+import sys
 
 class Without:
     def find_spec(self, name, path=None, target=None):
         if name.partition('.')[0] == 'decord':
             raise ModuleNotFoundError("No module named 'decord'", name=name)
 
-found = importlib.metadata.Distribution.from_name
-
-def from_name(name):
-    if name == 'decord':
-        raise importlib.metadata.PackageNotFoundError(name)
-    return found(name)
-
 sys.meta_path.insert(0, Without())
-importlib.metadata.Distribution.from_name = from_name
 """
 
 
