@@ -11,7 +11,6 @@ READING = (
     'tests/test_config_frames.py',
     'tests/datasets/transforms',
     'tests/datasets/test_checked.py',
-    'tests/apis/test_inferencer.py',
     'tests/tools/test_motion_report.py',
 )
 # Python runs it when it starts: tests and the processes that they start are without decord.
