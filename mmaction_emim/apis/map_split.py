@@ -119,6 +119,10 @@ class MapSplit:
                 views=self.draws,
                 seed=seed,
                 pipelines=[leaf.pipeline for leaf in leaves],
+                folders=[
+                    {key: os.path.realpath(folder) for key, folder in each.data_prefix.items()}
+                    for each in self.sets
+                ],
             )
         )
         for path in sorted(out.glob(f'*/{ABOUT}')):

@@ -279,6 +279,18 @@ def test_refuses_other_weights(cfg, out, tmp_path):
         extract(cfg, tmp_path / 'other.pth', out, dtype='float32', augment=False)
 
 
+def test_refuses_clips_of_another_folder(cfg, weights, out, motion_shapes, tmp_path):
+    """Of the same names, whose maps would be taken for theirs."""
+    (tmp_path / 'link').symlink_to(motion_shapes)
+    (tmp_path / 'other').mkdir()
+    cfg = copy.deepcopy(cfg)
+    cfg.val_dataloader.dataset.data_root = str(tmp_path / 'link')
+    extract(cfg, weights, out, dtype='float32', augment=False, splits=['val'])
+    cfg.val_dataloader.dataset.data_root = str(tmp_path / 'other')
+    with pytest.raises(ValueError, match=r'folders.0.video was ".*", now it is ".*other'):
+        extract(cfg, weights, out, dtype='float32', augment=False, splits=['val'])
+
+
 def test_the_hash_is_of_names_shapes_and_numbers():
     layer = torch.nn.Linear(2, 3)
     first = weights_hash(layer)
