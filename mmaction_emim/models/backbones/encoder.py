@@ -235,7 +235,7 @@ class FrameEncoder(Encoder):
         download: Whether what is not on this computer may be downloaded. Defaults to False.
         frozen: Whether the network stays in evaluation and has no gradients; motion modules in it
             are trained all the same. Defaults to True.
-        dtype: Of the network's weights, whatever a folder says or a module that is given has:
+        dtype: Type of the network's weights, whatever a folder says or a module that is given has:
             ``'float32'`` (default) or, of a frozen network without motion modules, whatever AMP
             does, ``'bfloat16'`` or ``'float16'``; features of these two are float32.
         insert: Arguments of :func:`.insert_motion`, to put motion modules into the network:
