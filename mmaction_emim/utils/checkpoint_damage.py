@@ -54,7 +54,7 @@ def not_plain_data(text: str) -> str | None:
     Returns:
         What the checkpoint does, such as 'holds os.system, …'; None where torch says none of it.
     """
-    if unsafe := re.search(r'Unsupported global: GLOBAL (\S+)', text):
+    if unsafe := re.search(r'[Uu]nsupported (?:global: )?GLOBAL (\S+)', text):
         return (
             f'holds {unsafe[1]}, which is not plain data and could run code: it is not loaded; '
             'save its weights alone'

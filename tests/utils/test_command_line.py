@@ -1,3 +1,4 @@
+import os
 import pickle
 import socket
 from collections import OrderedDict
@@ -86,6 +87,14 @@ def test_of_torch_load_it_is_the_name_that_is_not_data(tmp_path):
         f'the checkpoint holds {kind}, which is not plain data and could run code: it is not '
         'loaded; save its weights alone'
     )
+
+
+def test_of_torch_load_it_is_the_name_that_it_blocks(tmp_path):
+    """Which torch says in other words."""
+    torch.save(dict(where=os.system), tmp_path / 'x.pth')
+    with pytest.raises(pickle.UnpicklingError) as caught:
+        torch.load(tmp_path / 'x.pth', weights_only=True)
+    assert explain(caught.value).startswith('the checkpoint holds posix.system, which is not plain')
 
 
 def test_of_torch_load_it_is_the_reason(tmp_path):
