@@ -1,10 +1,10 @@
 """Checkpoints that are never half there."""
 
-import os
-from contextlib import suppress
 from pathlib import Path
 
 from mmengine.fileio import LocalBackend, register_backend
+
+from mmaction_emim.utils.files import write_bytes
 
 
 @register_backend('atomic')
@@ -21,17 +21,4 @@ class AtomicLocalBackend(LocalBackend):
         Raises:
             OSError: It cannot be written; the file is as before.
         """
-        partial = Path(f'{filepath}.part')
-        partial.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with open(partial, 'wb') as file:
-                file.write(obj)
-                file.flush()
-                os.fsync(file.fileno())
-        except OSError as error:
-            with suppress(OSError):
-                partial.unlink()
-            raise OSError(
-                error.errno, f'{error.strerror}, {len(obj):,} bytes', str(filepath)
-            ) from error
-        os.replace(partial, filepath)
+        write_bytes(Path(filepath), obj)

@@ -1,10 +1,14 @@
 """Files that are never half there, and text whose errors name it."""
 
+import errno
 import io
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def read_text(path: Path, error: type[ValueError] = ValueError) -> str:
@@ -37,25 +41,39 @@ def write_text(path: Path, text: str) -> None:
     except UnicodeEncodeError as cause:
         line = text[text.rfind('\n', 0, cause.start) + 1 :].split('\n')[0]
         raise ValueError(f'{path}: cannot be written as UTF-8 text: {line!a}') from None
-    _write_bytes(path, data)
+    write_bytes(path, data)
 
 
 def write_array(path: Path, array: np.ndarray) -> None:
     """Write a ``.npy`` file so that it is never half there."""
     file = io.BytesIO()
     np.save(file, array, allow_pickle=False)
-    _write_bytes(path, file.getbuffer())
+    write_bytes(path, file.getbuffer())
 
 
 def write_arrays(path: Path, **arrays: np.ndarray) -> None:
     """Write an ``.npz`` file so that it is never half there."""
     file = io.BytesIO()
     np.savez(file, **arrays)
-    _write_bytes(path, file.getbuffer())
+    write_bytes(path, file.getbuffer())
 
 
-def _write_bytes(path: Path, data: bytes | memoryview) -> None:
+def write_bytes(path: Path, data: bytes | memoryview) -> None:
+    """Write a file beside ``path``, ``….part``, that then takes its place: it is never half there.
+
+    Raises:
+        OSError: It cannot be written; the file is as before.
+    """
+    partial = path.with_name(path.name + '.part')
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial_path = path.with_name(path.name + '.part')
-    partial_path.write_bytes(data)
-    os.replace(partial_path, path)
+    try:
+        with open(partial, 'wb') as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    except OSError as error:
+        with suppress(OSError):
+            partial.unlink()
+        size = f', {len(data):,} bytes' if error.errno in _NO_ROOM else ''
+        raise OSError(error.errno, f'{error.strerror}{size}', str(path)) from error

@@ -1,6 +1,3 @@
-import resource
-from contextlib import contextmanager
-
 import pytest
 import torch
 from mmengine.config import Config
@@ -8,23 +5,10 @@ from mmengine.fileio import get_file_backend
 
 from mmaction_emim.engine import AtomicLocalBackend
 
+from ..full_disk import full_disk
 from .conftest import Net
 
 ATOMIC = dict(type='CheckpointHook', interval=1, backend_args=dict(backend='atomic'))
-
-
-@contextmanager
-def full_disk(size):
-    """The size at which a file's growth fails, as it does on a full disk.
-
-    Within a test's own block: pytest's output may go to a file that is larger.
-    """
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def test_writes_and_replaces(tmp_path):

@@ -38,9 +38,9 @@ def ends_and_goes_on(drills, job, sentence, mend, **more):
     assert last.startswith('error: ') and sentence in last, last
     checkpoints = [*job.work.glob('*.pth')]
     assert checkpoints and not any(map(damage, checkpoints))
-    assert not list(job.work.glob('*.part'))
     mend()
     assert drills.start(ONE, job.work, '--resume', **more).wait() == [0]
+    assert not list(job.work.glob('*.part'))
     assert differences(job.work, whole) == []
 
 
@@ -74,12 +74,17 @@ def test_a_folder_that_is_read_only(drills, small_disk):
 
 
 def test_a_folder_that_becomes_read_only(drills, small_disk):
-    """As after an error of the disk: what is open stays so, no file can be opened to write."""
+    """As after an error of the disk: what is open stays so, no file can be opened to write.
+
+    What was being written stays beside its place, for nothing can be removed either.
+    """
     work = small_disk / 'work'
     job = drills.start(ONE, work)
     assert job.reached((work / 'epoch_1.pth').is_file)
     subprocess.run(['mount', '--bind', str(work), str(work)], check=True)
-    subprocess.run(['mount', '-o', 'remount,bind,ro', str(work)], check=True)
+    read_only = ['mount', '-o', 'remount,bind,ro', str(work)]
+    while subprocess.run(read_only, capture_output=True).returncode:  # busy in a write
+        assert job.running()
     writable = partial(subprocess.run, ['umount', str(work)], check=True)
     ends_and_goes_on(drills, job, f"[Errno 30] Read-only file system: '{work}/", writable)
 

@@ -1,14 +1,22 @@
+import numpy as np
 import pytest
 
 from mmaction_emim.evaluation.submission import SubmissionError, check_submission, read_test_list
 from mmaction_emim.models.weights.convert import reorder_head
-from mmaction_emim.utils.files import read_text
+from mmaction_emim.utils.files import read_text, write_array, write_arrays, write_text
+
+from ..full_disk import full_disk
 
 READERS = {
     'text': read_text,
     'submission': lambda path: check_submission(path, (), (), 'something'),
     'test list': lambda path: read_test_list(path, 'something'),
     'label map': lambda path: reorder_head({}, path, reverse=False),
+}
+WRITERS = {
+    'text': lambda path: write_text(path, 'a' * 2000),
+    'array': lambda path: write_array(path, np.zeros(2000)),
+    'arrays': lambda path: write_arrays(path, a=np.zeros(2000)),
 }
 
 
@@ -34,3 +42,20 @@ def test_the_tool_of_labels(call, tmp_path):
     done = call('tools/data/labels.py', 'convert', str(path), *options)
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].startswith(f'error: {path}:2: expected UTF-8 text')
+
+
+@pytest.mark.parametrize('writer', WRITERS)
+def test_what_does_not_fit_leaves_the_file_before(tmp_path, writer):
+    path = tmp_path / 'file'
+    path.write_bytes(b'before')
+    with full_disk(1000), pytest.raises(OSError, match=r', \d+,\d+ bytes: ') as error:
+        WRITERS[writer](path)
+    assert error.value.filename == str(path)
+    assert path.read_bytes() == b'before' and list(tmp_path.iterdir()) == [path]
+
+
+def test_what_cannot_take_its_place_does_not_stay(tmp_path):
+    (tmp_path / 'folder').mkdir()
+    with pytest.raises(IsADirectoryError, match=r'Is a directory: .*folder.$'):
+        write_text(tmp_path / 'folder', 'a')
+    assert [path.name for path in tmp_path.iterdir()] == ['folder']
