@@ -7,6 +7,7 @@ import inspect
 import logging
 import re
 from collections.abc import Callable, Mapping
+from math import prod
 from typing import Any
 
 import torch
@@ -15,7 +16,7 @@ from mmaction.registry import MODELS
 from mmengine.logging import print_log
 from torch import Tensor, nn
 
-from mmaction_emim.models.plain import MotionInPlace, insert_motion
+from mmaction_emim.models.plain import MotionInPlace, TokenGrid, insert_motion
 from mmaction_emim.models.surgery.insertion import Insertion
 
 from .encoder_answer import features_of, find_number, find_patch, tokens_to_map
@@ -161,8 +162,17 @@ class Encoder(nn.Module):
             kind = type(self.network).__name__
             raise ValueError(f'{self._owner}: {kind} on {tuple(x.shape)}: {error}') from error
 
-    def _to_map(self, features: Tensor, size: tuple[int, int], frames: int | None) -> Tensor:
-        """Features of clips, or of images if ``frames`` is 1 -> (B, C, T, H, W)."""
+    def _to_map(
+        self, features: Tensor, size: tuple[int, int], frames: int | None, clip: int | None = None
+    ) -> Tensor:
+        """Features of clips, or of images if ``frames`` is 1 -> (B, C, T, H, W).
+
+        Args:
+            features: What the network answered.
+            size: (height, width) of its input.
+            frames: 1 for images, None for clips.
+            clip: Frames of the clip that images are of; None where nothing says it.
+        """
         if features.dim() == 3:
             grid = self.grid
             if grid is None and self.patch:
@@ -186,10 +196,29 @@ class Encoder(nn.Module):
                 f'encoder answers, got {self.out_channels}'
             )
         self.out_channels = maps.shape[1]
+        self._check_motion(clip if frames else maps.shape[2], maps.shape[3:])
         if self.pool:
             pooled = F.adaptive_avg_pool2d(maps.flatten(1, 2), self.pool)
             maps = pooled.unflatten(1, maps.shape[1:3])
         return maps
+
+    def _check_motion(self, T: int | None, size: tuple[int, int]) -> None:
+        """Refuse clips of another grid that motion modules inside cannot tell from their own.
+
+        Raises:
+            ValueError: Frames of two clips would be one clip, or rows be columns.
+        """
+        for module in self._motion:
+            layout = module.layout
+            if not isinstance(layout, TokenGrid):
+                continue
+            grid, there = layout.grid, (T or layout.grid[0], *size)
+            joins_clips = layout.order == 'image' and grid[0] != there[0]
+            if joins_clips or (grid != there and prod(grid) == prod(there)):
+                raise ValueError(
+                    f'{self._owner}: {module.name}: grid must be (T, H, W)={there} for these '
+                    f'clips, got {grid}'
+                )
 
 
 def _weights_arrive(encoder: Encoder, state_dict: dict, prefix: str, *args: Any) -> None:
@@ -276,7 +305,8 @@ class FrameEncoder(Encoder):
                 f'{tuple(x.shape)}'
             )
         images = x.transpose(1, 2).flatten(0, 1) if x.dim() == 5 else x
-        maps = self._to_map(self._features(images), images.shape[-2:], 1).squeeze(2)
+        clip = x.shape[2] if x.dim() == 5 else None
+        maps = self._to_map(self._features(images), images.shape[-2:], 1, clip).squeeze(2)
         return maps.unflatten(0, (-1, x.shape[2])).transpose(1, 2) if x.dim() == 5 else maps
 
 

@@ -8,7 +8,8 @@ from torch import Tensor, nn
 
 from mmaction_emim.models.plain import TokenGrid
 
-TOKENS = ('last_hidden_state', 'x_norm_patchtokens')  # transformers', DINOv2's own
+# Of transformers' models and backbones, and of DINOv2's own.
+FEATURES = ('last_hidden_state', 'feature_maps', 'x_norm_patchtokens')
 
 
 def features_of(owner: str, answer: Any) -> Tensor:
@@ -18,7 +19,7 @@ def features_of(owner: str, answer: Any) -> Tensor:
         ValueError: There is none.
     """
     if isinstance(answer, Mapping):
-        answer = next((answer[key] for key in TOKENS if key in answer), None)
+        answer = next((answer[key] for key in FEATURES if key in answer), None)
     if isinstance(answer, list | tuple) and answer:
         answer = answer[-1]
     if isinstance(answer, Tensor) and answer.dim() in (3, 4, 5):

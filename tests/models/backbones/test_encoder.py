@@ -109,10 +109,11 @@ class Dict(nn.Module):
     [
         (lambda x: dict(x_norm_patchtokens=x.flatten(2).mT), dict(grid=(16, 24))),
         (lambda x: dict(last_hidden_state=x), {}),
+        (lambda x: dict(feature_maps=(x * 0, x)), {}),
         (lambda x: (x * 0, x), {}),
         (lambda x: torch.cat([x[:, :, 0, :1], x.flatten(2)], 2).mT, dict(grid=(16, 24), prefix=1)),
     ],
-    ids=['tokens in a dict', 'map in a dict', 'last of several', 'given grid'],
+    ids=['tokens in a dict', 'map in a dict', 'last in a dict', 'last of several', 'given grid'],
 )
 def test_what_networks_answer(answer, options):
     x = clips()
@@ -221,6 +222,32 @@ def test_motion_in_a_frozen_network_is_all_that_learns():
     assert modes == {True} and not encoder.network.blocks[0].dropout.training
     with pytest.raises(ValueError, match='for a frozen network without motion modules'):
         FrameEncoder(Tokens, insert=INSERT, dtype='bfloat16')
+
+
+@pytest.mark.parametrize(
+    'shape, grid',
+    [
+        ((2, 3, 2, 16, 24), r'\(2, 2, 3\)'),  # two clips, as many images as one has
+        ((1, 3, 8, 16, 24), r'\(8, 2, 3\)'),
+        ((1, 3, 4, 24, 16), r'\(4, 3, 2\)'),
+    ],
+    ids=['joined', 'cut', 'turned'],
+)
+def test_clips_that_motion_inside_would_take_for_others_are_refused(shape, grid):
+    encoder = FrameEncoder(Tokens, insert=INSERT)
+    expected = rf'^FrameEncoder: .*blocks.0: grid must be \(T, H, W\)={grid} .* got \(4, 2, 3\)'
+    with pytest.raises(ValueError, match=expected):
+        encoder(torch.randn(shape))
+    assert encoder(clips()[:1]).shape == (1, 16, 4, 2, 3)
+
+
+def test_motion_in_a_video_network_on_clips_of_another_grid():
+    encoder = VideoEncoder(lambda: Tokens(tube=2), insert={**INSERT, 'grid': (2, 2, 3)})
+    assert encoder(clips()).shape == (2, 16, 2, 2, 3)
+    with pytest.raises(
+        ValueError, match=r'grid must be \(T, H, W\)=\(3, 2, 2\) .* got \(2, 2, 3\)'
+    ):
+        encoder(torch.randn(1, 3, 6, 16, 16))
 
 
 def test_weights_come_from_a_file_or_a_checkpoint(tmp_path):
