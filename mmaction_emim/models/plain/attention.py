@@ -8,11 +8,13 @@ from torch import Tensor, nn
 
 from .tokens import TokenGrid
 
-# What a motion module can do without: its affinity has relative positions of its own.
+# What a motion module can do without: its affinity has relative positions of its own, and models
+# of transformers hand on what they themselves answer.
 WITHOUT_EFFECT = (
     'position_embeddings',
     'rope',
     'interpolate_pos_encoding',
+    'output_hidden_states',
     'return_dict',
     'average_attn_weights',
 )

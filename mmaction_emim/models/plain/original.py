@@ -105,7 +105,7 @@ def _check_plain(name: str, attention: nn.Module, read: list[str], dim: int) -> 
     others += [
         path
         for path, _ in attention.named_parameters()
-        if not f'{path}.'.startswith(tuple(f'{layer}.' for layer in read))
+        if path not in {f'{layer}{part}' for layer in read for part in ('', '.weight', '.bias')}
     ]
     if others:
         raise ValueError(f'{name}: motion modules have no {others[0]}, this attention has')

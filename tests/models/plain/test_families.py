@@ -1,6 +1,7 @@
 """Motion modules in networks of timm and transformers."""
 
 import copy
+from functools import partial
 
 import pytest
 import torch
@@ -87,6 +88,25 @@ def replaced(model, name):
         for path, _ in model.named_modules()
         if len(path.split('.')) == len(pattern) and all(map(fnmatchcase, path.split('.'), pattern))
     ]
+
+
+@pytest.mark.parametrize('name', [name for name in FAMILIES if name != 'timm ViT'])
+@pytest.mark.parametrize('mode', ['insert', 'replace'])
+def test_with_hidden_states_and_checkpointing_it_learns_the_same(name, mode):
+    model, tokens = build(name)
+    put(mode, model, name)
+    model.forward = partial(model.forward, output_hidden_states=True)
+
+    def answer_and_gradients():
+        model.zero_grad()
+        out = tokens(model)
+        out.square().mean().backward()
+        return out, [parameter.grad for parameter in model.parameters()]
+
+    model.train(name != 'DINOv3')  # its positions are drawn anew in training
+    expected = answer_and_gradients()
+    model.gradient_checkpointing_enable()
+    torch.testing.assert_close(answer_and_gradients(), expected)
 
 
 @pytest.mark.parametrize('put_it', ['insert', 'replace'])

@@ -171,7 +171,7 @@ def test_what_comes_with_the_tokens_is_taken_or_refused_in_words(net):
             net.layers[0].attention(x, **{argument: value})
     with pytest.raises(ValueError, match='takes no attention_mask'):
         net.layers[0].attention(x, torch.ones(24, 24))
-    net.layers[0].attention(x, position_embeddings=(x, x))
+    net.layers[0].attention(x, position_embeddings=(x, x), output_hidden_states=True)
     with pytest.raises(ValueError, match=r'layers.0.*tokens must be .*0 \+ 24.*got \(2, 25, 8\)'):
         net.layers[0].attention(torch.randn(2, 25, 8))
 

@@ -174,6 +174,26 @@ def test_what_would_be_lost_is_refused(kind, message):
         replaced(kind())
 
 
+class Adapted(nn.Linear):
+    """As layers of LoRA are, before their first step."""
+
+    def __init__(self, *sizes):
+        super().__init__(*sizes)
+        self.lora_A = nn.Parameter(torch.randn(2, sizes[0]))
+        self.lora_B = nn.Parameter(torch.zeros(sizes[1], 2))
+
+    def forward(self, x):
+        return super().forward(x) + x @ self.lora_A.mT @ self.lora_B.mT
+
+
+@pytest.mark.parametrize('layer', ['qkv', 'proj'])
+def test_adapters_inside_a_layer_are_not_lost(layer):
+    original = Bare()
+    setattr(original, layer, Adapted(8, len(getattr(original, layer).weight)))
+    with pytest.raises(ValueError, match=f'motion modules have no {layer}.lora_A, this attention'):
+        replaced(original)
+
+
 class OwnBiases(Bare):
     """As EVA's and BEiT's, of q and v alone."""
 
