@@ -9,6 +9,8 @@ from mmaction_emim import ops
 CASES = [  # B, C, H, W, then the arguments
     ((2, 3, 5, 7), dict(patch_size=3)),
     ((2, 3, 5, 7), dict(patch_size=5, padding=1)),
+    ((2, 2, 3, 70), dict(patch_size=(2, 5), dilation_patch=(2, 1))),  # three blocks of a row
+    ((1, 2, 2, 3), dict(patch_size=17)),
     ((1, 4, 7, 6), dict(patch_size=5, dilation_patch=2)),  # FlowNetC's kind
     ((1, 2, 5, 8), dict(patch_size=3, dilation_patch=3, padding=(2, 0))),
     ((1, 2, 3, 4), dict(patch_size=7)),  # beyond the frame
@@ -98,11 +100,28 @@ def test_half_precision_sums_in_float32(options, autocast):
     torch.testing.assert_close(out.double(), exact, rtol=2**-8, atol=1e-4)  # one rounding
 
 
-def test_compiled_it_computes_the_same():
+@pytest.mark.parametrize('patch_size', [3, 17])
+def test_compiled_it_computes_the_same(patch_size):
     a, b = maps((1, 3, 5, 6), torch.float32)
-    sampler = ops.SpatialCorrelationSampler(patch_size=3, dilation_patch=2)
+    sampler = ops.SpatialCorrelationSampler(patch_size=patch_size, dilation_patch=2)
     compiled = torch.compile(sampler, backend='aot_eager', fullgraph=True)
-    torch.testing.assert_close(compiled(a, b), sampler(a, b))
+    out, expected = compiled(a, b), sampler(a, b)
+    torch.testing.assert_close(out, expected)
+    g = torch.randn_like(out)
+    grads = (torch.autograd.grad(each, (a, b), g) for each in (out, expected))
+    torch.testing.assert_close(*grads)
+
+
+@pytest.mark.parametrize('patch_size', [3, 17])
+def test_second_order_gradients_are_refused_not_wrong(patch_size):
+    a, b = maps((1, 2, 4, 5))
+    out = ops.spatial_correlation_sample(a, b, patch_size=patch_size)
+    (grad,) = torch.autograd.grad(out.square().sum(), a, create_graph=True)
+    with pytest.raises(RuntimeError):
+        torch.autograd.grad(grad.sum(), b)
+    out = ops.spatial_correlation_sample(a, b, patch_size=patch_size, backend='reference')
+    (grad,) = torch.autograd.grad(out.square().sum(), a, create_graph=True)
+    assert torch.autograd.grad(grad.sum(), b)[0].any()
 
 
 @pytest.mark.parametrize(
