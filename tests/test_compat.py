@@ -15,7 +15,7 @@ from torch import nn
 from .compat_programs import gaps
 from .datasets.numbered_clips import write
 
-PROGRAM = Path(gaps.__file__)
+PROGRAM = Path(gaps.__file__).with_name('step_into_gaps.py')
 WITHOUT_CUDA = {'init_dist', 'device_ids', 'amp'}
 
 

@@ -7,39 +7,31 @@
 It runs the config's own test pipeline: a clip has the scores that ``tools/test.py`` gives it.
 """
 
-import logging
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
-from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from mmaction.apis import ActionRecogInferencer
-from mmaction.registry import TRANSFORMS
 from mmengine.config import Config
-from mmengine.logging import print_log
 from mmengine.runner import autocast
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor, nn
 
-from mmaction_emim.datasets.transforms import CheckedVideoInit
 from mmaction_emim.evaluation.multi_label_report import check_threshold
-from mmaction_emim.evaluation.protocol import is_2d, keeps_size, test_pipeline
 from mmaction_emim.utils.command_line import explain
 from mmaction_emim.utils.config_names import read_config
 from mmaction_emim.utils.finite import check_finite
 
-from .clips import SECONDS, Clip, clips_of, scaled_down
+from .clip_loader import ClipLoader
+from .clips import SECONDS, Clip, clips_of
 from .complexity import without_downloads
 from .labels import class_names
 from .pictures import write_sheet, write_video
 from .prediction import Guess, Prediction, write_csv, write_json
 from .recognizer import init_recognizer
-
-LARGE = 512  # pixels of the short side, above which a network takes minutes for a clip
 
 
 class MotionInferencer(ActionRecogInferencer):
@@ -195,55 +187,15 @@ class MotionInferencer(ActionRecogInferencer):
         Raises:
             OSError, ValueError: It cannot be read. Transforms may raise other errors.
         """
-        clips = clips_of(clip)
-        if len(clips) != 1:
-            raise ValueError(f'load: one clip is needed, got {len(clips)}')
-        clip = clips[0]
-        data = dict(filename=clip.name, label=-1, start_index=0, modality='RGB')
-        reads = clip.is_video and not sampled
-        if reads:
-            data = self._open_video(data, clip)
-        else:
-            reader = clip.open()
-            data.update(video_reader=reader, total_frames=len(reader), avg_fps=reader.get_avg_fps())
-        for step in self.pipeline if reads else self._of_frames:
-            if sampled and 'Sample' in type(step).__name__:
-                data.update(self._whole(data['total_frames']))
-            else:
-                data = step(data)
-            if data is None:
-                raise ValueError(f'{clip.name}: the pipeline gave no clip')
-            if self.short_side and 'Decode' in type(step).__name__:
-                data['imgs'] = [scaled_down(image, self.short_side) for image in data['imgs']]
-                data['img_shape'] = data['imgs'][0].shape[:2]
-        if not isinstance(data['inputs'], Tensor):
-            raise ValueError('the config packs several inputs, and a clip is one')
-        if min(size := data['inputs'].shape[-2:]) > LARGE and keeps_size(self.cfg):
-            print_log(
-                f'{clip.name}: {size[1]} x {size[0]} pixels go through the network, since the '
-                'config names no size: slow, if memory lasts; short_side scales them down',
-                'current',
-                logging.WARNING,
-            )
-        return data['inputs']
+        return self._loader.load(clip, sampled, self.short_side)
 
     def sample(self, total_frames: int) -> list[int]:
         """Which frames of a clip of so many the network sees, view after view."""
-        data = dict(filename='', total_frames=total_frames, start_index=0)
-        for step in self._before_decoding():
-            data = step(data)
-        return data['frame_inds'].ravel().tolist()
+        return self._loader.sample(total_frames)
 
     def sampled_span(self) -> int | None:
         """Frames that one view of the config's sampling reaches over; None: the whole clip."""
-        for step in self._before_decoding():
-            clip_len, interval = getattr(step, 'clip_len', 1), getattr(step, 'frame_interval', None)
-            if interval and clip_len > 1:
-                return clip_len * interval
-        return None
-
-    def _before_decoding(self) -> Iterator[Any]:
-        return takewhile(lambda step: 'Decode' not in type(step).__name__, self.pipeline)
+        return self._loader.sampled_span()
 
     @torch.no_grad()
     def model_inputs(self, views: Sequence[Tensor]) -> Tensor:
@@ -356,36 +308,12 @@ class MotionInferencer(ActionRecogInferencer):
         return init_recognizer(cfg, weights, device)
 
     def _init_pipeline(self, cfg: Config) -> list:
-        """The steps after the one that opens a video; sets the one, and the steps for frames."""
-        steps = test_pipeline(cfg)
-        opens = next((step for step in steps if 'Init' in _kind(step)), None)
-        rest = [step for step in steps if step is not opens]
-        self._opens = TRANSFORMS.build(opens or dict(type='CheckedVideoInit'))
-        self._of_frames = [
-            TRANSFORMS.build(dict(type='DecordDecode') if 'Decode' in _kind(step) else step)
-            for step in rest
-        ]
-        # Where nothing opens a video, the config reads folders of images.
-        return [TRANSFORMS.build(step) for step in rest] if opens else self._of_frames
+        """The steps after the one that opens a video."""
+        self._loader = ClipLoader(cfg)
+        return self._loader.pipeline
 
     def _init_visualizer(self, cfg: Config) -> None:
         """None: MMEngine's would be kept by name for the whole process."""
-
-    def _open_video(self, data: dict, clip: Clip) -> dict:
-        if isinstance(clip.source, Path):
-            return self._opens({**data, 'filename': str(clip.source)})
-        checked = isinstance(self._opens, CheckedVideoInit)
-        return (self._opens if checked else CheckedVideoInit())({**data, 'content': clip.source})
-
-    def _whole(self, frames: int) -> dict:
-        """What sampling adds, of frames that are all taken."""
-        clips = frames if is_2d(self.cfg.model) else 1
-        return dict(
-            frame_inds=np.arange(frames),
-            clip_len=frames // clips,
-            frame_interval=1,
-            num_clips=clips,
-        )
 
 
 def _threshold(given: float | None, several: bool) -> float | None:
@@ -398,11 +326,6 @@ def _threshold(given: float | None, several: bool) -> float | None:
         )
     check_threshold(given)
     return given
-
-
-def _kind(step: dict) -> str:
-    """The name of what a pipeline's entry builds."""
-    return getattr(step['type'], '__name__', step['type'])
 
 
 def _write_json(

@@ -1,22 +1,11 @@
-"""Steps into every gap of upstream's wheels and prints, as JSON, what each ended with.
+"""The gaps of upstream's wheels: a function steps into each. ``step_into_gaps.py`` runs them."""
 
-python gaps.py never      without our package
-python gaps.py before     ours is imported, then upstream
-python gaps.py after      upstream is imported, then ours
-
-Printed are the names of the gaps and their errors, or null. Works in the current folder.
-"""
-
-import importlib
-import json
 import os
 import select
 import signal
 import socket
 import sys
 import time
-import traceback
-import warnings
 from collections.abc import Callable
 from contextlib import redirect_stdout, suppress
 from io import StringIO
@@ -24,18 +13,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import NoReturn
 
-warnings.simplefilter('ignore')
 GAPS: dict[str, Callable[[], None]] = {}
-UPSTREAM = (
-    'mmaction.datasets.transforms',
-    'mmaction.engine',
-    'mmaction.models',
-    'mmengine.config',
-    'mmengine.dist',
-    'mmengine.logging',
-    'mmengine.optim',
-    'mmengine.runner',
-)
 
 
 def gap(function: Callable[[], None]) -> Callable[[], None]:
@@ -295,13 +273,6 @@ def hooks_on_the_screen() -> None:
     assert lists in log and 'FileClient' not in log
 
 
-def add_broken_torchvision() -> None:
-    """A package that ends as torchvision does which was built for another torch."""
-    Path('torchvision').mkdir()
-    error = "raise RuntimeError('operator torchvision::nms does not exist')\n"
-    Path('torchvision', '__init__.py').write_text(error)
-
-
 def scaled(runner_class: type) -> None:
     """20 clips a step, 4 x 5 of one process, where the rate 1 is meant for 10."""
     import torch
@@ -384,14 +355,6 @@ def free_port() -> int:
         return server.getsockname()[1]
 
 
-def error_of(function: Callable[[], None]) -> str | None:
-    try:
-        function()
-    except Exception as error:
-        traceback.print_exc()
-        return f'{type(error).__name__}: {error}'
-
-
 def add_drn() -> None:
     """The localizer as MMAction2's repository has it, so that the other gaps can be reached."""
     from mmaction.utils import dependency
@@ -399,28 +362,3 @@ def add_drn() -> None:
     dependency.WITH_MULTIMODAL = False  # as without transformers; vindlu.py is of what is with it
     for name in ('mmaction.models.localizers.drn', 'mmaction.models.localizers.drn.drn'):
         sys.modules.setdefault(name, ModuleType(name)).DRN = object
-
-
-def main(order: str) -> None:
-    ended = {}
-    add_broken_torchvision()
-    sys.path.insert(0, os.getcwd())
-    if order == 'after':
-        add_drn()
-        for name in UPSTREAM:
-            importlib.import_module(name)
-    else:
-        sys.modules['importlib_metadata'] = None  # as if it was not installed
-    if order != 'never':
-        import mmaction_emim  # noqa: F401
-    for name, function in GAPS.items():
-        ended[name] = error_of(function)
-        if order == 'never' and name == 'importlib_metadata':
-            del sys.modules[name]
-        elif order == 'never' and name == 'drn':
-            add_drn()
-    print(json.dumps(ended))
-
-
-if __name__ == '__main__':
-    main(*sys.argv[1:])
