@@ -20,21 +20,14 @@ def is_kind(step, kind):
     return step['type'].endswith(kind)
 
 
-def openings():
-    """The steps up to decoding of each loader that reads videos, and the configs that have them."""
-    found = {}
-    for path in PATHS:
-        for split in ('train', 'val', 'test'):
-            dataset = config(path).get(f'{split}_dataloader', {}).get('dataset', {})
-            pipeline = dataset.get('pipeline', ())
-            if any(is_kind(step, 'Init') for step in pipeline):
-                decodes = next(i for i, step in enumerate(pipeline) if is_kind(step, 'Decode'))
-                steps = [{**step, 'type': str(step['type'])} for step in pipeline[: decodes + 1]]
-                found.setdefault(repr(steps), (steps, []))[1].append(path_id(path))
-    return list(found.values())
-
-
-OPENINGS = openings()
+def openings(path):
+    """The steps up to decoding of each loader of a config that reads videos."""
+    for split in ('train', 'val', 'test'):
+        dataset = config(path).get(f'{split}_dataloader', {}).get('dataset', {})
+        pipeline = dataset.get('pipeline', ())
+        if any(is_kind(step, 'Init') for step in pipeline):
+            decodes = next(i for i, step in enumerate(pipeline) if is_kind(step, 'Decode'))
+            yield [{**step, 'type': str(step['type'])} for step in pipeline[: decodes + 1]]
 
 
 @pytest.fixture(scope='module')
@@ -48,20 +41,28 @@ def clips(tmp_path_factory):
     return made
 
 
-@pytest.mark.parametrize(
-    'steps', [steps for steps, _ in OPENINGS], ids=[names[0] for _, names in OPENINGS]
-)
-def test_frames_are_those_that_were_sampled(steps, clips):
+@pytest.fixture(scope='module')
+def seen():
+    """What configs before had: most have the same."""
+    return set()
+
+
+@pytest.mark.parametrize('path', PATHS, ids=path_id)
+def test_frames_are_those_that_were_sampled(path, clips, seen):
     init_default_scope('mmaction')
-    steps = [TRANSFORMS.build(step) for step in steps]
-    for clip, numbers in clips.items():
-        results = dict(filename=str(clip), start_index=0, modality='RGB', label=0)
-        for step in steps:
-            results = step(results)
-        assert results['total_frames'] == len(numbers)
-        wanted = [numbers[i] for i in results['frame_inds']]
-        assert [shown(img) for img in results['imgs']] == wanted, clip.suffix
+    for steps in openings(path):
+        if repr(steps) in seen:
+            continue
+        seen.add(repr(steps))
+        steps = [TRANSFORMS.build(step) for step in steps]
+        for clip, numbers in clips.items():
+            results = dict(filename=str(clip), start_index=0, modality='RGB', label=0)
+            for step in steps:
+                results = step(results)
+            assert results['total_frames'] == len(numbers)
+            wanted = [numbers[i] for i in results['frame_inds']]
+            assert [shown(img) for img in results['imgs']] == wanted, clip.suffix
 
 
 def test_most_configs_read_videos():
-    assert len({name for _, names in OPENINGS for name in names}) > len(PATHS) / 2
+    assert sum(any(openings(path)) for path in PATHS) > len(PATHS) / 2

@@ -10,7 +10,7 @@ from mmengine.runner import Runner
 
 from mmaction_emim.datasets.checked import CheckedDatasetMixin
 
-from .configs import BASES, FOLDER, PATHS, config, path_id
+from .configs import BASES, COLLECTIONS, FOLDER, PATHS, config, is_swap, path_id
 
 SHORT_NAMES = sorted(FOLDER.glob('*.py'))
 LOADERS = ('train', 'val', 'test')
@@ -47,6 +47,13 @@ def test_a_variable_at_the_top_is_what_is_used(path):
             used = set(values(cfg.to_dict(), key))
             # MMAction2 calls data_root what the loaders call data_prefix.
             assert used == {cfg[key]} or not used and 'mmaction::' in cfg.text, key
+
+
+@pytest.mark.parametrize('folder', COLLECTIONS, ids=lambda folder: folder.name)
+def test_the_text_says_what_is_swapped(folder):
+    """As ``is_swap`` reads it."""
+    for path in folder.glob('*.py'):
+        assert is_swap(path) == (config(path).model.backbone.type == 'MotionBackbone'), path.stem
 
 
 def test_one_file_says_how_clips_are_opened_and_decoded():

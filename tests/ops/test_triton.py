@@ -26,7 +26,7 @@ pytestmark = pytest.mark.skipif('needs' in (reason or ''), reason=f'the backend 
 )
 def test_triton_cases(run, file, mark, which):
     interpret = int(not torch.cuda.is_available())
-    command = [sys.executable, '-m', 'pytest', '-q', '-m', mark, '-k', which]
+    command = [sys.executable, '-m', 'pytest', '-q', '--noconftest', '-m', mark, '-k', which]
     command.append(f'tests/ops/{file}')
     done = run('env', f'TRITON_INTERPRET={interpret}', *command, python=False)
     assert done.returncode == 0 and ' passed' in done.stdout, done.stdout + done.stderr

@@ -34,7 +34,7 @@ def test_resumes_and_refuses(motion_shapes, tmp_path, call):
     gone = out / 'test' / 'meet' / '000000.mp4'
     gone.unlink()
     (out / 'test' / 'meet' / '000000.mp4.part').write_bytes(b'half')
-    again = call(TOOL, '--out', str(out), *MOTION_SHAPES)
+    again = call(TOOL, '--out', str(out), *MOTION_SHAPES, '--workers', '1')
     assert '1 clips made' in again.stdout
     after = state(out)
     assert gone in after and not list(out.rglob('*.part'))
