@@ -12,11 +12,13 @@ from mmengine.device import get_device
 from torch import nn
 
 from mmaction_emim.datasets.feature_maps import read_json
+from mmaction_emim.datasets.frame_sources import images_in
 
 from .recognizer import init_recognizer
 
 NAMES = ('config', 'checkpoint')  # of files, which may be copied or renamed
 WEIGHTS = ('pretrained', 'checkpoint', 'download')  # likewise, in a network's config
+END = 1 << 16  # bytes at both ends of a clip's file
 ENCODERS = ('FrameEncoder', 'VideoEncoder')  # likewise, if their encoder is a folder or hub's name
 
 
@@ -57,6 +59,26 @@ def backbone_settings(
         **{f'{part}_sha256': weights_hash(getattr(model, part)) for part in parts},
         network=network,
     )
+
+
+def clip_digest(path: Path) -> str:
+    """What tells a video file, or a folder of images, from others, wherever it lies.
+
+    Of a file its size and what it begins and ends with; of a folder how many images it holds, how
+    large they are together, and the first and the last of them.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    files = sorted(images_in(path)) if path.is_dir() else [path]
+    sizes = [file.stat().st_size for file in files]
+    digest = hashlib.blake2b(f'{len(sizes)} {sum(sizes)}'.encode(), digest_size=16)
+    for file in {files[0]: 0, files[-1]: 0} if files else ():
+        with open(file, 'rb') as content:
+            digest.update(content.read(END))
+            content.seek(max(0, file.stat().st_size - END))
+            digest.update(content.read(END))
+    return digest.hexdigest()
 
 
 def weights_hash(module: nn.Module) -> str:

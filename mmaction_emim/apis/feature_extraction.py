@@ -13,7 +13,7 @@ from mmengine.config import Config
 from mmengine.runner import autocast
 from torch import Tensor, nn
 
-from mmaction_emim.datasets.feature_maps import map_file
+from mmaction_emim.datasets.feature_maps import map_file, read_json
 from mmaction_emim.datasets.stream_source import StreamSource
 from mmaction_emim.evaluation.protocol import test_pipeline
 from mmaction_emim.utils.command_line import explain
@@ -21,7 +21,13 @@ from mmaction_emim.utils.files import read_text, write_array, write_arrays, writ
 from mmaction_emim.utils.finite import check_finite
 
 from .clips import Clip, clips_of
-from .extraction import backbone_settings, check_settings, load_backbone, plain
+from .extraction import (
+    backbone_settings,
+    check_settings,
+    clip_digest,
+    load_backbone,
+    plain,
+)
 from .inferencer import MotionInferencer
 from .stream import MotionStream, distinct_views
 from .windows import SlidingWindows
@@ -41,6 +47,7 @@ class Features(NamedTuple):
         fps: Frames a second; 0.0 where unknown.
         span: Frames of a window.
         stride: Frames from one window's start to the next one's.
+        clip: What tells the clip from others of its name, see :func:`.clip_digest`.
     """
 
     features: np.ndarray
@@ -49,6 +56,7 @@ class Features(NamedTuple):
     fps: float
     span: int
     stride: int
+    clip: str = ''
 
 
 @dataclass(frozen=True)
@@ -88,7 +96,9 @@ def extract_features(
     pipeline; its vector is the mean of the network's feature map over time, place and views. Each
     frame is decoded once, and memory is bounded. Windows start ``stride`` frames apart; frames
     after the last whole one belong to none, a video of fewer than ``span`` frames is one window.
-    A file that is there already is kept, if ``OUT/features.json`` says the same settings.
+    A file that is there already is kept, if ``OUT/features.json`` says the same settings; where it
+    holds the features of another clip of that name, as of another folder, that is an error which is
+    reported.
 
     Args:
         config: A config file, the name of a config (:func:`.find_config`) or a config.
@@ -142,11 +152,10 @@ def extract_features(
     check_settings(out / ABOUT, settings)
     write_text(out / ABOUT, json.dumps(settings, indent=1, ensure_ascii=False) + '\n')
     for file, clip in files.items():
-        if file.exists():
-            yield FeatureReport(clip.name, file)
-            continue
         try:
-            if whole:
+            if _is_there(file, clip.source):
+                found = None
+            elif whole:
                 found = network.of_clip(clip)
             else:
                 found = network.of_windows(clip, span, stride, batch_size or BATCH)
@@ -155,7 +164,10 @@ def extract_features(
         except Exception as error:  # of any class, as transforms are anybody's
             yield FeatureReport(clip.name, file, error=explain(error))
             continue
-        WRITERS[file_format](file, found)
+        if found is None:
+            yield FeatureReport(clip.name, file)
+            continue
+        WRITERS[file_format](file, found._replace(clip=clip_digest(clip.source)))
         yield FeatureReport(clip.name, file, len(found.features))
 
 
@@ -271,6 +283,27 @@ def _listed(path: Path, root: Path) -> Iterator[Path]:
         words = line.split(' ')
         parts = (' '.join(words[:n]) for n in range(len(words), 0, -1))
         yield root / next((part for part in parts if (root / part).exists()), line)
+
+
+def _is_there(file: Path, clip: Path) -> bool:
+    """Whether a file holds the features of a clip; one that does not say of which does, too.
+
+    Raises:
+        ValueError: It cannot be read, or they are of another clip.
+    """
+    if not file.exists():
+        return False
+    try:
+        if file.suffix == '.npz':
+            with np.load(file, allow_pickle=False) as arrays:
+                known = str(arrays['clip']) if 'clip' in arrays else ''
+        else:
+            known = read_json(file.with_suffix('.json')).get('clip', '')
+    except Exception as error:  # zipfile and NumPy raise what they like of a damaged one
+        raise ValueError(f'{file}: is there and cannot be read; delete it: {error}') from error
+    if known and clip.exists() and known != clip_digest(clip):
+        raise ValueError(f'{file}: the features of another clip are there; give another --out')
+    return True
 
 
 def _write_npz(file: Path, found: Features) -> None:

@@ -174,3 +174,33 @@ def test_refuses_two_videos_of_one_name(cfg, weights, videos, tmp_path):
         extract(cfg, weights, tmp_path, tmp_path / 'out')
     with pytest.raises(ValueError, match='features.mkv: features.json holds the settings'):
         extract(cfg, weights, tmp_path / 'features.mkv', tmp_path)
+
+
+@pytest.mark.parametrize('kind', ['npz', 'csv'])
+def test_another_clip_of_the_same_name_is_reported(cfg, weights, tmp_path, kind):
+    clips = [tmp_path / folder / 'x.mp4' for folder in 'abc']
+    for i, clip in enumerate(clips):
+        clip.parent.mkdir()
+        write(clip, frames=8, turn=lambda x, i=i: x // 2 + 9 * i)
+    clips[2].write_bytes(clips[0].read_bytes())  # as one that was moved
+    out, options = tmp_path / 'out', dict(span=8, file_format=kind)
+    (first,) = extract(cfg, weights, clips[0], out, **options)
+    (other,) = extract(cfg, weights, clips[1], out, **options)
+    (moved,) = extract(cfg, weights, clips[2], out, **options)
+    assert (first.windows, first.error, moved.windows, moved.error) == (1, None, None, None)
+    assert (
+        other.error == f'{first.file}: the features of another clip are there; give another --out'
+    )
+    described = first.file if kind == 'npz' else first.file.with_suffix('.json')
+    described.write_bytes(described.read_bytes()[:50])
+    (damaged,) = extract(cfg, weights, clips[0], out, **options)
+    assert f'{first.file}: is there and cannot be read; delete it: ' in damaged.error
+
+
+def test_what_does_not_say_of_which_clip_it_is_stays(cfg, weights, videos, tmp_path):
+    (report,) = extract(cfg, weights, videos / 'short.mp4', tmp_path, span=8)
+    arrays = load(report.file)
+    del arrays['clip']
+    np.savez(report.file, **arrays)
+    (again,) = extract(cfg, weights, videos / 'short.mp4', tmp_path, span=8)
+    assert (again.windows, again.error) == (None, None)
