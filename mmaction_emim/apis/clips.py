@@ -11,6 +11,7 @@ import numpy as np
 
 from mmaction_emim.datasets.frame_sources import ArrayFrames, FolderFrames, images_in, record
 from mmaction_emim.datasets.reader import VIDEO_SUFFIXES, VideoReader
+from mmaction_emim.utils.files import walk
 
 ADDRESS = re.compile(r'(rtsps?|https?)://', re.IGNORECASE)
 SECONDS = 4.0  # of a camera or a network stream
@@ -65,9 +66,10 @@ def clips_of(inputs: Any, seconds: float = SECONDS) -> list[Clip]:
     """The clips of an input or of a list of inputs, in order.
 
     Args:
-        inputs: A file; a folder, in which all video files are found, those of its folders too, and
-            every folder of images as one clip; frames (T, H, W, 3), uint8, RGB; the bytes of a
-            video file; the number of a camera; an ``rtsp`` or ``http`` address; or a list of these.
+        inputs: A file; a folder, in which all video files are found, those of its folders and of
+            links to folders too, and every folder of images as one clip, not hidden ones; frames
+            (T, H, W, 3), uint8, RGB; the bytes of a video file; the number of a camera; an
+            ``rtsp`` or ``http`` address; or a list of these.
         seconds: How long cameras and addresses are recorded.
 
     Raises:
@@ -100,13 +102,12 @@ def _of_one(one: Any, number: str, seconds: float) -> Iterable[Clip]:
 
 
 def _search(folder: Path) -> list[Clip]:
-    found = [
-        path
-        for path in folder.rglob('*')
-        if path.suffix.lower() in VIDEO_SUFFIXES and path.is_file()
-    ]
-    folders = {folder, *(path for path in folder.rglob('*') if path.is_dir())}
-    found += [path for path in folders if images_in(path)]
+    found = []
+    for where, names in walk(folder):
+        paths = [where / name for name in names]
+        found += [path for path in paths if path.suffix.lower() in VIDEO_SUFFIXES]
+        if images_in(where):
+            found.append(where)
     if not found:
         raise ValueError(f'{folder}: holds no video file and no folder of images')
     return [Clip(str(path), path) for path in sorted(found)]

@@ -85,8 +85,12 @@ class FolderFrames:
 
 
 def images_in(folder: Path) -> list[Path]:
-    """The images that lie in a folder, in no order."""
-    return [path for path in folder.iterdir() if path.suffix.lower() in IMAGES]
+    """The images that lie in a folder, in no order; no hidden ones, as Macs write beside them."""
+    return [
+        path
+        for path in folder.iterdir()
+        if path.suffix.lower() in IMAGES and not path.name.startswith('.')
+    ]
 
 
 def _numbers(path: Path) -> tuple:

@@ -3,6 +3,7 @@
 import errno
 import io
 import os
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -28,6 +29,29 @@ def read_text(path: Path, error: type[ValueError] = ValueError) -> str:
         # The position is in the text after a byte order mark, which holds no line break.
         line = cause.object.count(b'\n', 0, cause.start) + 1
         raise error(f'{path}:{line}: expected UTF-8 text: {cause.reason}') from None
+
+
+def walk(
+    folder: Path, _inside: tuple[tuple[int, int], ...] = ()
+) -> Iterator[tuple[Path, list[str]]]:
+    """A folder and all folders below it, each with the names of the files that lie there, sorted.
+
+    Hidden files and folders, whose names begin with a dot, are left out. Links to folders are
+    followed; one that leads to a folder around it is left out, since it would have no end.
+
+    Raises:
+        OSError: A folder cannot be read.
+    """
+    stat = folder.stat()
+    inside = (*_inside, (stat.st_dev, stat.st_ino))
+    if inside[-1] in _inside:
+        return
+    with os.scandir(folder) as entries:
+        seen = sorted((x.name, x.is_dir()) for x in entries if not x.name.startswith('.'))
+    yield folder, [name for name, is_folder in seen if not is_folder]
+    for name, is_folder in seen:
+        if is_folder:
+            yield from walk(folder / name, inside)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -204,6 +204,22 @@ def test_the_search_finds_what_is_prepared_for_training(tmp_path):
     assert searched == found
 
 
+def test_the_search_follows_links_and_leaves_hidden_files_out(tmp_path):
+    """Archives of Macs hold ``._NAME`` beside every file."""
+    (tmp_path / 'elsewhere').mkdir()
+    for name in ('1.mp4', '._1.mp4', '2.jpg'):
+        (tmp_path / 'elsewhere' / name).touch()
+    (tmp_path / 'hidden').mkdir()
+    (tmp_path / 'hidden' / '._3.jpg').touch()
+    (tmp_path / 'linked').symlink_to(tmp_path / 'elsewhere')
+    (tmp_path / 'elsewhere' / 'back').symlink_to(tmp_path)
+    searched = [
+        str(clip.source.relative_to(tmp_path / 'linked')) for clip in clips_of(tmp_path / 'linked')
+    ]
+    assert searched[:2] == ['.', '1.mp4']
+    assert all('._' not in path and path.count('back') <= 1 for path in searched)
+
+
 def test_a_config_of_image_folders_answers_videos_too(root, clips, motion_shapes, tmp_path):
     """Something-Something V1's pipeline: the same frames from a folder and from a video."""
     cfg = Config.fromfile(root / 'configs' / 'emim_motionshapes.py')

@@ -3,7 +3,7 @@ import pytest
 
 from mmaction_emim.evaluation.submission import SubmissionError, check_submission, read_test_list
 from mmaction_emim.models.weights.convert import reorder_head
-from mmaction_emim.utils.files import read_text, write_array, write_arrays, write_text
+from mmaction_emim.utils.files import read_text, walk, write_array, write_arrays, write_text
 
 from ..full_disk import full_disk
 
@@ -59,3 +59,18 @@ def test_what_cannot_take_its_place_does_not_stay(tmp_path):
     with pytest.raises(IsADirectoryError, match=r'Is a directory: .*folder.$'):
         write_text(tmp_path / 'folder', 'a')
     assert [path.name for path in tmp_path.iterdir()] == ['folder']
+
+
+def test_links_are_followed_but_not_round_in_circles_and_hidden_files_are_left_out(tmp_path):
+    folder, elsewhere = tmp_path / 'folder', tmp_path / 'elsewhere'
+    for path in (folder / 'b' / '2.mp4', folder / '1.mp4', elsewhere / '3.mp4'):
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+    for hidden in ('.DS_Store', '._1.mp4', '.Trash/4.mp4'):
+        (folder / hidden).parent.mkdir(exist_ok=True)
+        (folder / hidden).touch()
+    (folder / 'a').symlink_to(elsewhere)
+    (folder / 'b' / 'loop').symlink_to(folder)
+    (elsewhere / 'back').symlink_to(folder / 'b')
+    found = [(where / name).relative_to(folder) for where, names in walk(folder) for name in names]
+    assert [*map(str, found)] == ['1.mp4', 'a/3.mp4', 'a/back/2.mp4', 'b/2.mp4']

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mmaction_emim.datasets.annotations import Clip
-from mmaction_emim.utils.files import write_text
+from mmaction_emim.utils.files import walk, write_text
 
 from .verify import Check, Verdict, check_frames, check_video, verify
 
@@ -57,12 +57,11 @@ def index_files(root: Path) -> tuple[dict[str, str], dict[str, list[str]]]:
     """
     files: dict[str, str] = {}
     repeated: dict[str, list[str]] = {}
-    for folder, folders, names in os.walk(root, followlinks=True):
-        folders.sort()
-        for name in sorted(names):
+    for folder, names in walk(root):
+        for name in names:
             stem, suffix = os.path.splitext(name)
             if suffix.lower() in VIDEOS:
-                path = os.path.relpath(os.path.join(folder, name), root)
+                path = os.path.relpath(folder / name, root)
                 if files.setdefault(stem, path) != path:
                     repeated.setdefault(stem, []).append(path)
     return files, repeated
