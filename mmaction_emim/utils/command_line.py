@@ -205,8 +205,11 @@ def _accepted_arguments(class_name: str) -> list[str]:
 def run(main: Callable[[], None]) -> None:
     """Run ``main``; after a failure the last line is one sentence, the status 1.
 
-    The traceback goes to the run's log file; to the screen where there is none yet.
+    The traceback goes to the run's log file; to the screen where there is none yet. What a terminal
+    cannot show, as of a class's name, it shows as its number.
     """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors='backslashreplace')
     try:
         main()
     except KeyboardInterrupt:

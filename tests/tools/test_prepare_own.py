@@ -75,6 +75,9 @@ def test_one_clear_sentence(tmp_path, call):
     assert done.stderr.splitlines()[-1] == f'error: {tmp_path}/nothing: no such folder or table'
     done = call(TOOL, str(tmp_path), str(tmp_path / 'out'), '--columns', 'path')
     assert done.returncode == 2 and "expected NAME=VALUE, got 'path'" in done.stderr
+    done = call(TOOL, str(tmp_path), str(tmp_path / 'out'), '--split-lists', 'test=a', 'test=b')
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == 'error: --split-lists: test is given 2 times'
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason='needs the clips of ../shared/data, not in here')

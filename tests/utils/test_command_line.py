@@ -1,6 +1,8 @@
+import io
 import os
 import pickle
 import socket
+import sys
 from collections import OrderedDict
 from pathlib import Path
 
@@ -182,6 +184,14 @@ def test_of_several_processes_it_is_which_ends_and_why(said, sentence, monkeypat
 
 
 @pytest.mark.skipif(not Path('/dev/full').exists(), reason='needs a device that is full')
+def test_what_a_terminal_cannot_show_is_shown_as_its_number(monkeypatch):
+    """As of names in another script, or of file names that are no UTF-8."""
+    shown = io.BytesIO()
+    monkeypatch.setattr(sys, 'stdout', io.TextIOWrapper(shown, encoding='ascii', newline='\n'))
+    run(lambda: print('caf\udce9 跑', flush=True))
+    assert shown.getvalue() == b'caf\\udce9 \\u8dd1\n'
+
+
 def test_a_full_disk_is_said_with_the_file(tmp_path):
     """The error comes when the file is closed, without its name."""
     path = tmp_path / 'scalars.json'

@@ -118,7 +118,13 @@ def verify(
         cache_file: Keeps the good verdicts, one JSON line each with a checksum, written as they
             come.
         workers: Processes.
+
+    Raises:
+        ValueError: ``workers`` is below 1.
+        RuntimeError: No process can be started.
     """
+    if workers < 1:
+        raise ValueError(f'--workers must be 1 or more, got {workers}')
     stamps = {name: _stamp(path) for name, path in paths.items()}
     known = _read_cache(cache_file)
     verdicts = {
@@ -191,12 +197,25 @@ def _run(paths: dict[str, Path], check: Check, workers: int) -> Iterator[tuple[s
                             left.discard(name)
                             yield name, verdict
         except BrokenProcessPool:
+            _check_processes(pool)
             for name in sorted(left):  # one of them kills its process: each in its own
                 try:
                     with pool(1) as executor:
                         yield executor.submit(_check_all, {name: paths[name]}, check).result()[0]
                 except BrokenProcessPool:
                     yield name, Verdict(0, 'undecodable: the decoder crashed', '')
+
+
+def _check_processes(pool: Callable) -> None:
+    """Refuse to blame the clips where processes end whatever they do."""
+    try:
+        with pool(1) as executor:
+            executor.submit(int).result()
+    except BrokenProcessPool:
+        raise RuntimeError(
+            'no process can be started to decode clips; a script of your own needs '
+            "if __name__ == '__main__': around what it does"
+        ) from None
 
 
 def _first_line(error: Exception) -> str:

@@ -14,6 +14,7 @@ from mmaction_emim.datasets.prepare.own import prepare_own
 from mmaction_emim.datasets.prepare.own.clips import OwnClip, find_clips, read_table, with_splits
 from mmaction_emim.datasets.prepare.own.describe import Description
 from mmaction_emim.datasets.prepare.own.lists import sort_clips, summary
+from mmaction_emim.datasets.prepare.own.prepare import _by_path
 from mmaction_emim.datasets.prepare.own.settings import choose
 from mmaction_emim.datasets.prepare.own.split import take_aside
 
@@ -87,6 +88,18 @@ def test_clips_without_a_group_are_said_once_others_have_one(tmp_path):
         assert 'of no group' not in summed_up(tmp_path, all_alike)
 
 
+def test_groups_are_counted(tmp_path):
+    said = summed_up(tmp_path, clips(12, 4, 'train') + clips(4, 2, 'val'))
+    assert 'groups: train 1, val 2' in said  # two of the three are in the other list, too
+
+
+def test_names_that_no_terminal_shows_are_escaped(tmp_path):
+    names = ['a/1.mp4', 'a/caf\udce9.mp4', 'a/two\nlines.mp4', 'b/2.mp4']
+    said = summed_up(tmp_path, [OwnClip(name, name[0], split='train') for name in names])
+    assert r"cannot stand in a list: 'a/caf\udce9.mp4', 'a/two\nlines.mp4'" in said
+    said.encode()
+
+
 def test_names_that_differ_in_case_or_spaces_alone_are_said(tmp_path):
     labels = ['East', 'east', 'turn left', 'turn_left', 'west']
     every = [OwnClip(f'{i}.mp4', labels[i % 5], f'{"Pp"[i % 2]}1') for i in range(10)]
@@ -120,12 +133,25 @@ def test_a_second_run_gives_the_same_and_keeps_the_users_config(said, folder, ro
     options = dict(group_pattern=PERSON, network='tiny', workers=1)
     list(prepare_own(folder, out, root / 'configs', **options))
     assert before == {name: (out / name).read_bytes() for name in before}
-    (out / 'gestures.py').write_text('mine = 1\n')
-    said = list(prepare_own(folder, out, root / 'configs', **options))
-    assert any('is yours and stays' in sentence for sentence in said)
-    assert (out / 'gestures.py').read_text() == 'mine = 1\n'
-    assert (out / 'gestures.new.py').read_bytes() == before['gestures.py']
+    (out / 'gestures.py').write_text('mine = 1\nnum_classes = 5\n')
+    (out / 'gestures.new.py').write_text('mine = 2\n')
+    for _ in range(2):
+        said = list(prepare_own(folder, out, root / 'configs', **options))
+        stays = 'gestures.py is yours and stays as it is; it has num_classes = 5, where the lists'
+        assert any(f'{stays} have 3' in sentence for sentence in said)
+        assert said[-1].startswith(f'{out / "gestures.new2.py"}: a config for these clips')
+    assert (out / 'gestures.py').read_text() == 'mine = 1\nnum_classes = 5\n'
+    assert (out / 'gestures.new.py').read_text() == 'mine = 2\n'
+    assert (out / 'gestures.new2.py').read_bytes() == before['gestures.py']
+    assert len([*out.glob('*.py')]) == 3
     (out / 'gestures.py').write_bytes(before['gestures.py'])
+
+
+def test_lists_that_it_did_not_write_are_not_lost(tmp_path, folder, root):
+    (tmp_path / 'test.txt').write_text('mine\n')
+    with pytest.raises(ValueError, match=r'test.txt is there, .* give another folder to write to'):
+        list(prepare_own(folder, tmp_path, root / 'configs', workers=1))
+    assert [path.name for path in tmp_path.iterdir()] == ['test.txt']
 
 
 def clips(count: int, per_group: int = 1, split: str | None = None) -> list[OwnClip]:
@@ -238,6 +264,7 @@ def test_a_table_with_a_byte_order_mark_groups_and_splits(tmp_path):
         ('path,kind\nx,y\n', 1, 'no column for the class'),
         ('path,class\nx.mp4\n', 2, '1 values, fewer than the header has'),
         ('path,class\nx.mp4, \n', 2, 'the class is empty'),
+        ('path,class\nx.mp4,run, fast\n', 2, '3 values, more than the header has; put one'),
         ('path,class,split\nx.mp4,a,later\n', 2, "train, val, test, got 'later'"),
         ('path,class\n"x.mp4,a\n', 2, 'unexpected end of data'),
     ],
@@ -274,6 +301,7 @@ def test_split_lists_as_benchmarks_publish_them(tmp_path):
         (dict(group_pattern='(p'), 'is no regular expression'),
         (dict(group_pattern='q+_'), 'matches no path, such as'),
         (dict(split_lists=dict(trian=Path('x'))), '--split-lists: expected train, val, test, got'),
+        (dict(workers=0), '--workers must be 1 or more, got 0'),
         (dict(columns=dict(path='x')), '--root, --columns and --multi-label are for tables'),
     ],
 )
@@ -283,13 +311,25 @@ def test_one_sentence(tmp_path, folder, root, how, what):
         write(tmp_path / path, frames=2)
     source = tmp_path / how.pop('source') if 'source' in how else folder
     with pytest.raises((ValueError, FileNotFoundError), match=what):
-        list(prepare_own(source, tmp_path / 'out', root / 'configs', workers=1, **how))
+        list(prepare_own(source, tmp_path / 'out', root / 'configs', **dict(workers=1) | how))
 
 
 def test_a_tables_clip_outside_of_its_root_is_refused(tmp_path, root):
     (tmp_path / 'clips.csv').write_text('path,class\n../x.mp4,a\n')
     with pytest.raises(ValueError, match=r"'\.\./x\.mp4' is not in .*; give --root"):
         list(prepare_own(tmp_path / 'clips.csv', tmp_path / 'out', root / 'configs'))
+
+
+@pytest.mark.parametrize('several', [False, True])
+@pytest.mark.parametrize('what, values', [('split', 'train test'), ('group', 'anna berta')])
+def test_rows_of_one_clip_that_disagree_are_refused(tmp_path, root, several, what, values):
+    table, (one, other) = tmp_path / 'clips.csv', values.split()
+    table.write_text(f'path,class,{what}\nx.mp4,a,{one}\ny.mp4,b,\n./x.mp4,a,{other}\n')
+    prepared = prepare_own(table, tmp_path / 'out', root / 'configs', several=several)
+    with pytest.raises(ValueError, match=f'clips.csv: x.mp4 has two {what}s, {one} and {other}'):
+        list(prepared)
+    rows = [OwnClip('x.mp4', 'a'), OwnClip('x.mp4', 'b', **{what: one})]
+    assert _by_path(rows, table) == {'x.mp4': OwnClip('x.mp4', 'a', **{what: one}, more=('b',))}
 
 
 @pytest.mark.parametrize('several', [False, True])

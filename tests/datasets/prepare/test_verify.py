@@ -1,10 +1,14 @@
 import os
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
 
 from mmaction_emim.datasets.prepare.verify import (
     Verdict,
+    _check_processes,
     _read_cache,
     check_frames,
     check_video,
@@ -32,6 +36,14 @@ def test_a_crash_costs_one_clip(tmp_path, root, monkeypatch):
     verdicts = verify(paths, killer, tmp_path / 'cache', workers=2)
     assert verdicts.pop('c').problem == 'undecodable: the decoder crashed'
     assert all(verdict.frames == FRAMES for verdict in verdicts.values())
+
+
+def test_processes_that_end_by_themselves_are_not_blamed_on_clips():
+    """As those of a script whose code is not below ``if __name__ == '__main__':``."""
+    pool = partial(ProcessPoolExecutor, mp_context=get_context('forkserver'))
+    _check_processes(pool)
+    with pytest.raises(RuntimeError, match='no process can be started to decode clips; a script'):
+        _check_processes(partial(pool, initializer=os.abort))
 
 
 def test_decodes_again_only_what_changed_or_was_bad(tmp_path):

@@ -9,6 +9,7 @@ import os
 from pathlib import Path
 
 from mmaction_emim.datasets.prepare.own import prepare_own, settings
+from mmaction_emim.datasets.prepare.own.prepare import TABLES
 from mmaction_emim.utils.command_line import run
 
 CONFIGS = Path(__file__).resolve().parents[3] / 'configs'
@@ -19,6 +20,13 @@ def pair(text: str) -> tuple[str, str]:
     if not sign:
         raise argparse.ArgumentTypeError(f'expected NAME=VALUE, got {text!r}')
     return name, value
+
+
+def by_name(option: str, pairs: list[tuple[str, str]]) -> dict[str, str]:
+    for name in (names := [name for name, _ in pairs]):
+        if names.count(name) > 1:
+            raise ValueError(f'{option}: {name} is given {names.count(name)} times')
+    return dict(pairs)
 
 
 def main() -> None:
@@ -54,14 +62,18 @@ def main() -> None:
     )  # fmt: skip
     parser.add_argument('--workers', type=int, default=os.cpu_count(), help='processes')
     args = parser.parse_args()
+    name = args.source.resolve().name
+    if args.source.suffix.lower() in TABLES:
+        name = Path(name).stem
+    lists = by_name('--split-lists', args.split_lists)
     for sentence in prepare_own(
         args.source,
-        args.out or Path('data') / args.source.resolve().with_suffix('').name,
+        args.out or Path('data') / name,
         CONFIGS,
         root=args.root,
-        columns=dict(args.columns),
+        columns=by_name('--columns', args.columns),
         group_pattern=args.group_pattern,
-        split_lists={split: Path(path) for split, path in args.split_lists},
+        split_lists={split: Path(path) for split, path in lists.items()},
         shares=dict(val=args.val, test=args.test),
         seed=args.seed,
         network=args.network,

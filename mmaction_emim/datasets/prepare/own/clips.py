@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from mmaction_emim.datasets.annotations import AnnotationError
 from mmaction_emim.datasets.reader import VIDEO_SUFFIXES
-from mmaction_emim.utils.files import read_text
+from mmaction_emim.utils.files import read_text, walk
 
 SPLITS = ('train', 'val', 'test')
 _SPLIT_NAMES = {
@@ -65,23 +65,25 @@ def find_clips(folder: Path) -> tuple[list[OwnClip], list[str]]:
     clips are called train, val, test or alike, in any letter case.
 
     Returns:
-        The clips, and the paths of files that are no videos by their suffix or are in no class.
+        The clips, and the paths of files that are no videos by their suffix or are in no class, and
+        of empty folders, with a ``/`` behind.
 
     Raises:
         FileNotFoundError: ``folder`` is none.
+        OSError: A folder in it cannot be read.
         ValueError: No folder in it holds a video, or some of the folders seem to be splits and some
             do not.
     """
     if not folder.is_dir():
         raise FileNotFoundError(f'{folder}: no such folder')
     videos, others = [], []
-    for where, folders, names in os.walk(folder, followlinks=True):
-        folders[:] = sorted(name for name in folders if not name.startswith('.'))
-        for name in sorted(names):
-            path = (Path(where) / name).relative_to(folder).as_posix()
-            if not name.startswith('.'):
-                is_video = os.path.splitext(name)[1].lower() in VIDEO_SUFFIXES
-                (videos if is_video else others).append(path)
+    for where, names in walk(folder):
+        for name in names:
+            path = (where / name).relative_to(folder).as_posix()
+            is_video = os.path.splitext(name)[1].lower() in VIDEO_SUFFIXES
+            (videos if is_video else others).append(path)
+        if where != folder and all(x.name.startswith('.') for x in where.iterdir()):
+            others.append(f'{where.relative_to(folder).as_posix()}/')
     tops = {path.split('/')[0] for path in videos if '/' in path}
     by_split = bool(tops) and all(name.lower() in _SPLIT_NAMES for name in tops)
     if not by_split:
@@ -94,7 +96,7 @@ def find_clips(folder: Path) -> tuple[list[OwnClip], list[str]]:
             others.append(path)
             continue
         split = _SPLIT_NAMES[parts[0].lower()] if by_split else None
-        clips.append(OwnClip(path, parts[depth], split=split))
+        clips.append(OwnClip(path, parts[depth].strip(), split=split))  # as label maps are read
     if not clips:
         raise ValueError(
             f'{folder}: no video in a folder of its own class; expected CLASS/clip.mp4, '
@@ -136,15 +138,16 @@ def read_table(
     header_line = text.split('\n', 1)[0]
     delimiter = max(',;\t', key=header_line.count)
     rows = csv.reader(io.StringIO(text, newline=''), delimiter=delimiter, strict=True)
-    clips, found = [], {}
+    clips, found, width = [], {}, 0
     try:
         for row in rows:
             where = f'{path}:{rows.line_num}'
             if not found:
                 found = _columns([name.strip() for name in row], columns or {}, where)
+                width = len(row)
             elif any(value.strip() for value in row):
                 between = '|' if delimiter == ';' else '|;'
-                clips.append(_row(row, found, where, between if several else ''))
+                clips.append(_row(row, found, width, where, between if several else ''))
     except csv.Error as error:
         raise AnnotationError(f'{path}:{max(rows.line_num, 1)}: {error}') from None
     if not clips:
@@ -174,9 +177,16 @@ def _columns(header: list[str], given: Mapping[str, str], where: str) -> dict[st
     return found
 
 
-def _row(row: list[str], columns: Mapping[str, int], where: str, between: str) -> OwnClip:
+def _row(
+    row: list[str], columns: Mapping[str, int], width: int, where: str, between: str
+) -> OwnClip:
     if len(row) <= max(columns.values()):
         raise AnnotationError(f'{where}: {len(row)} values, fewer than the header has')
+    if any(value.strip() for value in row[width:]):
+        raise AnnotationError(
+            f'{where}: {len(row)} values, more than the header has; put one that holds the '
+            'separator into "…"'
+        )
     values = {what: row[at].strip() for what, at in columns.items()}
     for what in ('path', 'class'):
         if not values[what]:

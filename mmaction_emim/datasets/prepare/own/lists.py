@@ -13,7 +13,9 @@ from .clips import SPLITS, OwnClip
 from .describe import Description
 from .split import groups_in, take_aside
 
+REPORT, LABEL_MAP = 'report.tsv', 'label_map.txt'
 SEPARATOR = '|'  # between the classes of a clip with several, in the report
+HEADER = 'list clip class group frames seconds fps width height codec remark problem'.split()
 MOST_NAMED = 5  # clips of a kind that the summary names; the report has all
 
 
@@ -75,7 +77,7 @@ def sort_clips(
             left_out[clip.path] = problem
         elif not clip.path.isprintable() or clip.path != clip.path.strip():
             left_out[clip.path] = 'its name cannot stand in a list'
-        elif not all(map(str.isprintable, clip.labels)):
+        elif not all(label and label.isprintable() for label in clip.labels):
             left_out[clip.path] = "its class's name cannot stand in a list"
         elif given and not clip.split:
             left_out[clip.path] = 'in no split'
@@ -98,7 +100,7 @@ def sort_clips(
     if len({label for clip in result.of('train') for label in clip.labels}) < 2:
         raise ValueError(
             f'{root}: clips of 2 classes or more are needed to train on; of {len(clips)} that were '
-            f'found {len(result.of("train"))} are left: {_causes(left_out.values())}'
+            f'found {len(result.of("train"))} are left: {_causes(left_out)}'
         )
     return result
 
@@ -125,9 +127,36 @@ def _leave_out_copies(root: Path, result: Sorted, rank: Mapping[str, int]) -> No
                     )
 
 
-def _causes(reasons: Iterable[str]) -> str:
-    counts = Counter(reason.partition(':')[0] for reason in reasons)
-    return ', '.join(f'{count} {cause}' for cause, count in counts.most_common(4)) or 'none bad'
+def _causes(left_out: Mapping[str, str]) -> str:
+    """The most frequent reasons, the first with one of its clips."""
+    causes = {path: reason.partition(':')[0] for path, reason in left_out.items()}
+    counts = Counter(causes.values()).most_common(4)
+    if not counts:
+        return 'none bad'
+    example = next(path for path, cause in causes.items() if cause == counts[0][0])
+    return ', '.join(f'{count} {cause}' for cause, count in counts) + f'; such as {example!r}'
+
+
+def check_out(out: Path) -> None:
+    """Refuse a folder that has lists which this did not write: they would be lost.
+
+    Args:
+        out: Folder to write to.
+
+    Raises:
+        ValueError: Names the first file that is in the way.
+    """
+    report = out / REPORT
+    if report.is_file():
+        with open(report, 'rb') as file:
+            if file.readline().startswith('\t'.join(HEADER[:3]).encode()):
+                return
+    for name in (*(f'{split}.txt' for split in SPLITS), LABEL_MAP, REPORT):
+        if (out / name).exists():
+            raise ValueError(
+                f'{out / name} is there, which this would write anew; give another folder to '
+                'write to, behind the source'
+            )
 
 
 def write_lists(out: Path, result: Sorted) -> None:
@@ -139,6 +168,10 @@ def write_lists(out: Path, result: Sorted) -> None:
         result: What :func:`sort_clips` gave.
     """
     classes = result.classes
+    rows = [HEADER, *map(list, _rows(result))]
+    text = ''.join('\t'.join(' '.join(cell.split()) for cell in row) + '\n' for row in rows)
+    # First, since check_out knows by it whose the lists are.
+    write_text(out / REPORT, text.encode('utf-8', 'replace').decode())
     for split in SPLITS:
         clips = result.of(split)
         if clips:
@@ -146,11 +179,7 @@ def write_lists(out: Path, result: Sorted) -> None:
             write_text(out / f'{split}.txt', ''.join(' '.join(map(str, x)) + '\n' for x in lines))
         else:
             (out / f'{split}.txt').unlink(missing_ok=True)
-    write_text(out / 'label_map.txt', ''.join(f'{name}\n' for name in classes))
-    header = 'list clip class group frames seconds fps width height codec remark problem'.split()
-    rows = [header, *map(list, _rows(result))]
-    text = ''.join('\t'.join(' '.join(cell.split()) for cell in row) + '\n' for row in rows)
-    write_text(out / 'report.tsv', text.encode('utf-8', 'replace').decode())
+    write_text(out / LABEL_MAP, ''.join(f'{name}\n' for name in classes))
 
 
 def _rows(result: Sorted) -> Iterator[tuple[str, ...]]:
@@ -193,6 +222,9 @@ def summary(result: Sorted, others: Sequence[str]) -> Iterator[str]:
             'their cell is empty, and may be on another side than their like: '
             f'{_some(ungrouped)}'
         )
+    if any(clip.group is not None for clip in taken):
+        groups = {s: {c.group for c in clips} - {None} for s, clips in lists.items()}
+        yield 'groups: ' + ', '.join(f'{split} {len(names)}' for split, names in groups.items())
     splits = {s: Counter(x for clip in clips for x in clip.labels) for s, clips in lists.items()}
     names = result.classes
     for kind, given in (('classes', names), ('groups', {c.group for c in taken if c.group})):
@@ -239,4 +271,5 @@ def _class_table(names: Sequence[str], splits: Mapping[str, Counter]) -> Iterato
 
 def _some(names: Sequence[str]) -> str:
     more = f' and {len(names) - MOST_NAMED} more' if len(names) > MOST_NAMED else ''
-    return ', '.join(names[:MOST_NAMED]) + more
+    named = (name if name.isprintable() else repr(name) for name in names[:MOST_NAMED])
+    return ', '.join(named) + more

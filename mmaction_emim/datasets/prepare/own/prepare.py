@@ -1,20 +1,24 @@
 """All of it, in one call."""
 
+import ast
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import count
 from pathlib import Path
+from typing import Any
 
 from mmengine.device import get_device
 
-from mmaction_emim.utils.files import write_text
+from mmaction_emim.utils.files import read_text, write_text
 
 from .clips import COLUMNS, SPLITS, OwnClip, find_clips, read_table, with_groups, with_splits
 from .config import config_text
 from .describe import describe_clips
-from .lists import sort_clips, summary, write_lists
+from .lists import REPORT, check_out, sort_clips, summary, write_lists
 from .settings import choose
 
 TABLES = ('.csv', '.tsv')
+_OF_THE_CLIPS = ('data_root', 'videos', 'num_classes')  # variables that the lists go with
 
 
 def prepare_own(
@@ -35,7 +39,7 @@ def prepare_own(
     """Check clips, split them, and write lists, ``label_map.txt``, ``report.tsv`` and a config.
 
     The clips stay where they are. A config that is there already is kept: the new one is written
-    beside it, as ``NAME.new.py``.
+    beside it, as ``NAME.new.py``, or ``NAME.new2.py`` and so on where that is there, too.
 
     Args:
         source: Folder of classes or of splits, see :func:`.own.clips.find_clips`, or a table, see
@@ -60,9 +64,11 @@ def prepare_own(
     Raises:
         FileNotFoundError: ``source`` does not exist.
         ValueError: An argument or the source is not as above; the message says what is expected.
+            ``out`` holds lists that this did not write.
     """
     shares = {'val': 0.2, 'test': 0.0, **(shares or {})}
     _check(source, root, columns or {}, split_lists or {}, shares, several)
+    check_out(out)
     others: list[str] = []
     if source.suffix.lower() in TABLES:
         root = root or source.parent
@@ -76,14 +82,17 @@ def prepare_own(
     else:
         root = source
         clips, others = find_clips(source)
-    clips, contradicted = (_merged(clips), {}) if several else _once(clips)
+        if not (group_pattern or split_lists):
+            yield from _about_folders(clips)
+    by_path = _by_path(clips, source)
+    clips, contradicted = ([*by_path.values()], {}) if several else _of_one_class(by_path)
     if group_pattern:
         clips = with_groups(clips, group_pattern)
     if split_lists:
-        count = len(clips)
+        found_clips = len(clips)
         clips = with_splits(clips, split_lists)
-        if count > len(clips):
-            yield f'{count - len(clips)} clips are in none of the split lists'
+        if found_clips > len(clips):
+            yield f'{found_clips - len(clips)} clips are in none of the split lists'
     found = describe_clips(root, [c.path for c in clips], out / '.verified.jsonl', workers)
     for path, labels in contradicted.items():
         found[path] = found[path]._replace(
@@ -101,7 +110,7 @@ def prepare_own(
     text = config_text(
         f'{len(train)} clips of {len(result.classes)} classes to train on, {len(val)} to '
         f'validate, {len(test)} to test.',
-        Path(os.path.relpath(configs, out.resolve())).as_posix(),
+        _seen_from(out, configs),
         out.as_posix(),
         '' if root.resolve() == out.resolve() else root.resolve().as_posix(),
         len(result.classes),
@@ -110,14 +119,17 @@ def prepare_own(
         held_out,
         several,
     )
-    path = out / f'{out.resolve().name}.py'
-    if path.exists() and path.read_bytes() != text.encode():
-        yield f'{path} is yours and stays as it is'
-        path = path.with_suffix('.new.py')
+    yours = path = out / f'{out.resolve().name}.py'
+    for number in count(1):
+        if not path.exists() or path.read_bytes() == text.encode():
+            break
+        path = yours.with_suffix(f'.new{number if number > 1 else ""}.py')
+    if path != yours:
+        yield f'{yours} is yours and stays as it is{_unlike(yours, text)}'
     write_text(path, text)
     if network == 'small' and get_device() == 'cpu':
         yield 'no GPU was found, and --network small is for one; --network tiny is for a CPU'
-    yield f'{out / "report.tsv"}: every clip, its length, size, rate, codec, and why it is left out'
+    yield f'{out / REPORT}: every clip, its length, size, rate, codec, and why it is left out'
     yield f'{path}: a config for these clips, with its reasons; next: python tools/train.py {path}'
 
 
@@ -164,22 +176,76 @@ def _below(clip: OwnClip, root: Path, table: Path) -> OwnClip:
     return clip._replace(path=Path(path).as_posix())
 
 
-def _merged(clips: list[OwnClip]) -> list[OwnClip]:
-    """The clips with distinct paths, each with the classes of all its rows."""
-    first: dict[str, OwnClip] = {}
+def _seen_from(out: Path, configs: Path) -> str:
+    """The path of ``configs`` from a config in ``out``; in full where ``out`` is behind a link.
+
+    MMEngine takes ``..`` away from the path's text, where the link's own folder is meant.
+    """
+    place = os.path.abspath(out)
+    if place != os.path.realpath(out):
+        return configs.resolve().as_posix()
+    return Path(os.path.relpath(configs.resolve(), place)).as_posix()
+
+
+def _about_folders(clips: Sequence[OwnClip]) -> Iterator[str]:
+    """Where folders lie in the classes' own, what they may be and what follows."""
+    folders = [os.path.dirname(clip.path) for clip in clips if clip.split is None]
+    below = sorted({folder for folder in folders if '/' in folder})
+    if len(below) > 1:
+        yield (
+            f'{len(below)} folders lie in those of the classes, such as {below[0]}: a class is the '
+            f'first folder, here {below[0].split("/")[0]}; where the next one is a person or a '
+            "scene, --group-pattern '^[^/]+/([^/]+)/' keeps it on one side"
+        )
+
+
+def _unlike(config: Path, text: str) -> str:
+    """In which variables a config that stays goes with other clips than these."""
+    was, is_now = _constants(read_text(config)), _constants(text)
+    other = [
+        f'{name} = {was[name]!r}, where the lists have {is_now[name]!r}'
+        for name in _OF_THE_CLIPS
+        if name in was and was[name] != is_now[name]
+    ]
+    return f'; it has {", ".join(other)}' if other else ''
+
+
+def _constants(text: str) -> dict[str, Any]:
+    """What a config's variables are at its top, where they are constants."""
+    try:
+        statements = ast.parse(text).body
+    except SyntaxError:
+        return {}
+    return {
+        target.id: statement.value.value
+        for statement in statements
+        if isinstance(statement, ast.Assign) and isinstance(statement.value, ast.Constant)
+        for target in statement.targets
+        if isinstance(target, ast.Name)
+    }
+
+
+def _by_path(clips: Sequence[OwnClip], table: Path) -> dict[str, OwnClip]:
+    """The clips by their paths, each with what all its rows say.
+
+    Raises:
+        ValueError: A clip's rows name two splits or two groups.
+    """
+    found: dict[str, OwnClip] = {}
     for clip in clips:
-        known = first.setdefault(clip.path, clip)
+        known = found.setdefault(clip.path, clip)
+        said = {}
+        for what in ('split', 'group'):
+            one, other = getattr(known, what), getattr(clip, what)
+            if None not in (one, other) and one != other:
+                raise ValueError(f'{table}: {clip.path} has two {what}s, {one} and {other}')
+            said[what] = other if one is None else one
         new = [label for label in clip.labels if label not in known.labels]
-        first[clip.path] = known._replace(more=(*known.more, *new))
-    return list(first.values())
+        found[clip.path] = known._replace(more=(*known.more, *new), **said)
+    return found
 
 
-def _once(clips: list[OwnClip]) -> tuple[list[OwnClip], dict[str, str]]:
-    """The clips with distinct paths, and the classes of those that are listed in several."""
-    first: dict[str, OwnClip] = {}
-    labels: dict[str, set[str]] = {}
-    for clip in clips:
-        first.setdefault(clip.path, clip)
-        labels.setdefault(clip.path, set()).add(clip.label)
-    several = {path: ', '.join(sorted(names)) for path, names in labels.items() if len(names) > 1}
-    return list(first.values()), several
+def _of_one_class(clips: Mapping[str, OwnClip]) -> tuple[list[OwnClip], dict[str, str]]:
+    """The clips with the first of their classes, and the classes of those that have several."""
+    several = {path: ', '.join(sorted(x.labels)) for path, x in clips.items() if x.more}
+    return [clip._replace(more=()) for clip in clips.values()], several
