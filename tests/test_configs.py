@@ -1,3 +1,4 @@
+import copy
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -9,6 +10,7 @@ from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 
 from mmaction_emim.datasets.checked import CheckedDatasetMixin
+from mmaction_emim.engine.safety_hooks import add_safety_hooks
 
 from .configs import BASES, COLLECTIONS, FOLDER, PATHS, config, is_swap, path_id
 
@@ -54,6 +56,26 @@ def test_the_text_says_what_is_swapped(folder):
     """As ``is_swap`` reads it."""
     for path in folder.glob('*.py'):
         assert is_swap(path) == (config(path).model.backbone.type == 'MotionBackbone'), path.stem
+
+
+def hooks(cfg):
+    """The types of the custom hooks, and the default ones that guard a training."""
+    checkpoint, resume = cfg.default_hooks['checkpoint'], cfg.default_hooks['resume']
+    kept = checkpoint['type'], checkpoint['backend_args'], resume['type']
+    return [hook['type'] for hook in cfg.custom_hooks], kept
+
+
+def test_every_config_trains_with_the_hooks_of_one_file():
+    different = {}  # sets of hooks, each with a config that has it
+    for path in (path for path in PATHS if path not in BASES):
+        cfg = config(path)
+        different[str((cfg.get('default_hooks'), cfg.get('custom_hooks')))] = cfg
+    lacked = []
+    for cfg in map(copy.deepcopy, different.values()):
+        lacked += [bool(add_safety_hooks(cfg))]
+        assert hooks(cfg) == hooks(config(FOLDER / '_base_/default_runtime.py'))
+        assert not add_safety_hooks(cfg)
+    assert {*lacked} == {False, True}
 
 
 def test_one_file_says_how_clips_are_opened_and_decoded():

@@ -8,6 +8,7 @@ from pathlib import Path
 from mmengine.runner import Runner
 
 from mmaction_emim.engine.job import connect
+from mmaction_emim.engine.safety_hooks import add_safety_hooks
 from mmaction_emim.evaluation.protocol import check_views, describe_test
 from mmaction_emim.utils.checkpoint_damage import check_whole
 from mmaction_emim.utils.command_line import check_overrides, load_upstream_tool, run
@@ -24,11 +25,13 @@ def main() -> None:
     cfg.merge_from_dict(args.cfg_options)
     cfg.work_dir = args.work_dir or cfg.get('work_dir') or f'work_dirs/{Path(args.config).stem}'
     check_views(cfg)
+    added = add_safety_hooks(cfg)
     check_whole(args.checkpoint)
     cfg.load_from = args.checkpoint
     connect(cfg)
     runner = Runner.from_cfg(cfg)
-    runner.logger.info(describe_test(cfg))
+    for sentence in (*added, describe_test(cfg)):
+        runner.logger.info(sentence)
     runner.test()
 
 

@@ -7,6 +7,7 @@ from mmaction.registry import RUNNERS
 from mmengine.runner import Runner
 
 from mmaction_emim.engine.job import training_job
+from mmaction_emim.engine.safety_hooks import add_safety_hooks
 from mmaction_emim.utils.command_line import check_overrides, load_upstream_tool, run
 from mmaction_emim.utils.config_checks import check_config
 from mmaction_emim.utils.config_names import read_config
@@ -20,12 +21,15 @@ def main() -> None:
     if args.seed is not None:
         cfg.pop('randomness', None)  # upstream would ignore --seed where the config has this key
     cfg = upstream.merge_args(cfg, args)
+    added = add_safety_hooks(cfg)
     check_config(cfg)
     with training_job(cfg) as passed_over:
         # Strategies, FSDP's among them, need MMEngine's FlexibleRunner.
         runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
         for sentence in passed_over:
             runner.logger.warning(sentence)
+        for sentence in added:
+            runner.logger.info(sentence)
         runner.train()
 
 

@@ -19,6 +19,7 @@ _READ_ELSEWHERE = (  # than by the arguments of the Runner
     'find_unused_parameters',
     'model_wrapper_cfg',
     'runner_type',
+    'safety_hooks',
     'strategy',
     'sync_bn',
     'tta_model',

@@ -55,10 +55,13 @@ def find_config(name: str | Path) -> Path:
 def _configs() -> Iterator[Path]:
     """All config files, those that count least first."""
     for package in ('mmaction', 'mmaction_emim'):
-        root = Path(importlib.util.find_spec(package).origin).parent
-        # As OpenMIM installs them, else beside the package as in a checkout.
-        folders = [root / '.mim' / 'configs', root.parent / 'configs']
-        folder = next((folder for folder in folders if folder.is_dir()), None)
-        if folder:
+        if folder := config_folder(package):
             paths = (path for path in folder.rglob('*.py') if '_base_' not in path.parts)
             yield from sorted(paths, reverse=True)
+
+
+def config_folder(package: str) -> Path | None:
+    """A package's configs, as OpenMIM installs them, else beside it as in a checkout."""
+    root = Path(importlib.util.find_spec(package).origin).parent
+    folders = [root / '.mim' / 'configs', root.parent / 'configs']
+    return next((folder for folder in folders if folder.is_dir()), None)
