@@ -16,6 +16,7 @@ from unittest.mock import patch
 import cv2
 import numpy as np
 import torch
+from mmengine.fileio.handlers import file_handlers
 from mmengine.logging import MessageHub, MMLogger
 from mmengine.registry import DefaultScope
 from mmengine.visualization import Visualizer
@@ -48,6 +49,7 @@ def _as_a_process(folder: Path) -> Iterator[None]:
     with (
         patch.dict(os.environ),
         patch.object(sys, 'argv', []),
+        patch.dict(file_handlers),
         patch.object(sys, 'path', [*sys.path]),
         torch.random.fork_rng(devices=[]),
     ):

@@ -9,6 +9,7 @@ from mmengine.runner import Runner
 
 from mmaction_emim.engine.job import connect
 from mmaction_emim.engine.safety_hooks import add_safety_hooks
+from mmaction_emim.evaluation.plain_pickle import read_pickles_as_data
 from mmaction_emim.evaluation.protocol import check_views, describe_test
 from mmaction_emim.utils.checkpoint_damage import check_whole
 from mmaction_emim.utils.command_line import check_overrides, load_upstream_tool, run
@@ -20,6 +21,7 @@ def main() -> None:
     args = upstream.parse_args()
     cfg = read_config(args.config)
     args.cfg_options = check_overrides(cfg, args.cfg_options)
+    read_pickles_as_data()
     cfg = upstream.merge_args(cfg, args)
     cfg.launcher = args.launcher
     cfg.merge_from_dict(args.cfg_options)

@@ -8,6 +8,7 @@ from mmengine.runner import Runner
 
 from mmaction_emim.engine.job import training_job
 from mmaction_emim.engine.safety_hooks import add_safety_hooks
+from mmaction_emim.evaluation.plain_pickle import read_pickles_as_data
 from mmaction_emim.utils.command_line import check_overrides, load_upstream_tool, run
 from mmaction_emim.utils.config_checks import check_config
 from mmaction_emim.utils.config_names import read_config
@@ -18,6 +19,7 @@ def main() -> None:
     args = upstream.parse_args()
     cfg = read_config(args.config)
     args.cfg_options = check_overrides(cfg, args.cfg_options)
+    read_pickles_as_data()
     if args.seed is not None:
         cfg.pop('randomness', None)  # upstream would ignore --seed where the config has this key
     cfg = upstream.merge_args(cfg, args)

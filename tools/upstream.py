@@ -11,27 +11,12 @@ import mmaction_emim  # noqa: F401  closes upstream's gaps before anything of it
 
 # isort: split
 import argparse
-import pickle
 import runpy
 import sys
-from typing import IO, Any
 
-from mmengine.fileio import register_handler
-from mmengine.fileio.handlers import PickleHandler
-
-from mmaction_emim.evaluation.dump import load_plain
+from mmaction_emim.evaluation.plain_pickle import read_pickles_as_data
 from mmaction_emim.utils.checkpoint_damage import check_whole
 from mmaction_emim.utils.command_line import find_upstream_tool, run
-
-
-class PlainPickleHandler(PickleHandler):
-    """``mmengine.load``, by which the tools read dumps, runs no code in them."""
-
-    def load_from_fileobj(self, file: IO, **kwargs: Any) -> Any:
-        try:
-            return load_plain(file.read())
-        except Exception as error:
-            raise pickle.UnpicklingError(f'a pickle that is not plain data: {error}') from error
 
 
 def main() -> None:
@@ -44,7 +29,7 @@ def main() -> None:
     path = find_upstream_tool(args.tool)
     for argument in args.arguments:
         check_whole(argument)  # a checkpoint that the tool may load, and write again
-    register_handler(['pickle', 'pkl'])(PlainPickleHandler)
+    read_pickles_as_data()
     sys.argv = [str(path), *args.arguments]
     sys.path[0] = str(path.parent)
     runpy.run_path(str(path), run_name='__main__')

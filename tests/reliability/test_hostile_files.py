@@ -5,7 +5,6 @@ import re
 
 import pytest
 import torch
-from mmengine.fileio.handlers import file_handlers
 from mmengine.runner import CheckpointLoader
 
 from mmaction_emim.evaluation.dump import load_dump
@@ -84,13 +83,24 @@ def test_an_exported_network(call, ran, tmp_path):
         ('publish_model', 'zip', ['x.pth']),
     ],
 )
-def test_tools_of_mmaction2(call, monkeypatch, tool, form, more, ran, tmp_path):
-    for name in ('pkl', 'pickle'):  # which the tool replaces, in this process
-        monkeypatch.setitem(file_handlers, name, file_handlers[name])
+def test_tools_of_mmaction2(call, tool, form, more, ran, tmp_path):
     file = tmp_path / 'hostile.pkl'
     file.write_bytes(checkpoint(form, pickles(ran)['os.mkdir']))
     done = call('tools/upstream.py', *tool.split(), str(file), *more)
     assert done.returncode == 1 and 'plain data' in done.stderr.splitlines()[-1]
+    assert not ran.exists()
+
+
+def test_a_list_of_clips_that_mmaction2_reads(call, ran, tmp_path):
+    file = tmp_path / 'skeletons.pkl'
+    file.write_bytes(pickles(ran)['os.mkdir'])
+    config, loader = 'stgcn_8xb16-joint-u100-80e_ntu60-xsub-keypoint-2d', 'train_dataloader'
+    options = [f'{loader}.dataset.dataset.ann_file={file}', f'{loader}.num_workers=0']
+    options += [f'{loader}.persistent_workers=False']
+    work = str(tmp_path / 'work')
+    done = call('tools/train.py', config, '--work-dir', work, '--cfg-options', *options)
+    assert done.returncode == 1
+    assert 'that is not plain data: it holds posix.mkdir' in done.stderr.splitlines()[-1]
     assert not ran.exists()
 
 
