@@ -3,6 +3,7 @@
 import importlib.machinery
 import importlib.metadata
 import importlib.util
+import inspect
 import logging
 import sys
 import warnings
@@ -205,6 +206,40 @@ def frames_that_were_asked_for(loading: ModuleType) -> None:
     replace(loading.DecordInit, '__init__', saying)
     replace(loading.DecordInit, '_get_video_reader', checked)
     replace(loading.DecordDecode, '_decord_load_frames', exact)
+
+
+def _refuse_unknown_options(cls: type) -> None:
+    """Of a component whose ``**kwargs`` nobody reads."""
+    known = inspect.signature(cls.__init__).parameters
+
+    def refusing(original: Callable) -> Callable:
+        def init(self: Any, *args: Any, **kwargs: Any) -> None:
+            for name in kwargs:
+                if name not in known:
+                    raise TypeError(
+                        f'{type(self).__name__}.__init__() got an unexpected keyword argument '
+                        f'{name!r}'
+                    )
+            original(self, *args, **kwargs)
+
+        return init
+
+    replace(cls, '__init__', refusing)
+
+
+@after('mmaction.datasets.transforms.loading')
+def options_of_sampling(loading: ModuleType) -> None:
+    """``SampleFrames`` ignores what it does not know: ``frame_intervall=4`` samples every frame.
+
+    (No upstream issue found.) Cure: an error, for those that derive from it, too.
+    """
+    _refuse_unknown_options(loading.SampleFrames)
+
+
+@after('mmaction.models.backbones.vit_mae')
+def options_of_vit_mae(vit_mae: ModuleType) -> None:
+    """The same gap in VideoMAE's ``VisionTransformer``, and the same cure."""
+    _refuse_unknown_options(vit_mae.VisionTransformer)
 
 
 @after('mmaction.datasets.transforms.processing')

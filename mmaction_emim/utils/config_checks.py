@@ -13,6 +13,17 @@ from mmengine.device import get_device
 from .config_keys import unread
 
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
+_DEFAULT = 'DefaultOptimWrapperConstructor'
+_PARAMWISE = (  # that it reads
+    'custom_keys',
+    'bias_lr_mult',
+    'bias_decay_mult',
+    'norm_decay_mult',
+    'flat_decay_mult',
+    'dwconv_decay_mult',
+    'dcn_offset_lr_mult',
+    'bypass_duplicate',
+)
 _OF_ONE_LABEL = ('top_k_accuracy', 'mean_class_accuracy')
 
 
@@ -27,7 +38,13 @@ def check_config(cfg: Config, loaders: tuple[str, ...] = LOADERS) -> None:
         ValueError: The first mistake: the key, the value, and what it should be.
     """
     slips = unread(cfg) if 'train_dataloader' in loaders else ()
-    mistakes = (_synchronized_batch_norm, _loader_mistakes, _class_counts, _several_labels)
+    mistakes = (
+        _synchronized_batch_norm,
+        _loader_mistakes,
+        _unread_options,
+        _class_counts,
+        _several_labels,
+    )
     for mistake in (*slips, *(one for found in mistakes for one in found(cfg, loaders))):
         raise ValueError(mistake)
 
@@ -63,6 +80,32 @@ def _loader_mistakes(cfg: Config, loaders: tuple[str, ...]) -> Iterator[str]:
                     f'{name}: num_repeats={repeats} needs '
                     f"collate_fn=dict(type='repeat_pseudo_collate'), got {collate}"
                 )
+
+
+def _unread_options(cfg: Config, loaders: tuple[str, ...]) -> Iterator[str]:
+    """Options in dicts that MMEngine and MMAction2 take whole and look up keys of."""
+    given = []
+    if 'train_dataloader' in loaders:
+        wrapper = cfg.get('optim_wrapper')
+        wrapper = wrapper if isinstance(wrapper, dict) else {}  # it may be built
+        if _name(wrapper.get('constructor') or _DEFAULT) == _DEFAULT:
+            paramwise = wrapper.get('paramwise_cfg') or {}
+            given.append(('optim_wrapper.paramwise_cfg', paramwise, _PARAMWISE))
+            for key, factors in (paramwise.get('custom_keys') or {}).items():
+                name = f'optim_wrapper.paramwise_cfg.custom_keys[{key!r}]'
+                given.append((name, factors, ('lr_mult', 'decay_mult')))
+        given.append(('auto_scale_lr', cfg.get('auto_scale_lr'), ('enable', 'base_batch_size')))
+    for name, options, read in given:
+        for key in options if isinstance(options, dict) else ():
+            if key not in read and key != '_scope_':
+                yield f'{name}: {key} is read by nobody; accepted are {", ".join(read)}'
+    model = cfg.get('model')
+    test_cfg = model.get('test_cfg') if isinstance(model, dict) else None
+    if isinstance(test_cfg, dict) and 'average_clips' in test_cfg:
+        yield (
+            'model.test_cfg: average_clips is read by nobody since MMAction2 1.0; set '
+            f'model.cls_head.average_clips={test_cfg["average_clips"]!r}'
+        )
 
 
 def _synchronized_batch_norm(cfg: Config, loaders: tuple[str, ...]) -> Iterator[str]:

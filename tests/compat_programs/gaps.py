@@ -146,6 +146,22 @@ def frames_that_were_asked_for() -> None:
 
 
 @gap
+def unknown_options() -> None:
+    from mmaction.datasets.transforms import DenseSampleFrames, SampleFrames
+    from mmaction.models import VisionTransformer
+
+    for kind, options in (
+        (SampleFrames, dict(clip_len=4)),
+        (DenseSampleFrames, dict(clip_len=4, num_sample_positions=2)),
+        (VisionTransformer, dict(depth=1, embed_dims=12, num_heads=1, img_size=32)),
+    ):
+        kind(**options)
+        with suppress(TypeError):
+            kind(**options, frame_intervall=4)
+            raise ValueError(f'{kind.__name__} takes what it ignores')
+
+
+@gap
 def torchvision_for_another_torch() -> None:
     from mmengine.utils.dl_utils import collect_env
 

@@ -28,6 +28,21 @@ def clips(**more) -> dict:
         (dict(optim_wraper=dict()), 'did you mean optim_wrapper'),
         (dict(custom_hook=[]), 'did you mean custom_hooks'),
         (
+            dict(train_dataloader=clips(), optim_wrapper=dict(paramwise_cfg=dict(norm_decay=0))),
+            'paramwise_cfg: norm_decay is read by nobody; accepted are .* norm_decay_mult',
+        ),
+        (
+            dict(
+                optim_wrapper=dict(paramwise_cfg=dict(custom_keys={'head': dict(lr_mul=10)})),
+            ),
+            r"custom_keys\['head'\]: lr_mul is read by nobody; accepted are lr_mult, decay_mult",
+        ),
+        (dict(auto_scale_lr=dict(enabled=True)), 'auto_scale_lr: enabled is read by nobody'),
+        (
+            dict(model=dict(test_cfg=dict(average_clips='prob'))),
+            "model.test_cfg: average_clips .* set model.cls_head.average_clips='prob'",
+        ),
+        (
             dict(sync_bn='torch', launcher='pytorch'),
             "sync_bn='torch': synchronized BatchNorm needs GPUs, and this training is on CPUs",
         ),

@@ -30,9 +30,10 @@ class CheckedVideoInit(BaseTransform):
             :class:`mmaction_emim.datasets.reader.VideoReader`. Default False. ``'pyav'`` only.
         io_backend: MMEngine's name of where the files are. ``'disk'`` (default) opens them by
             their path, others read them into memory.
-        **kwargs: Arguments of the backend's client.
+        **kwargs: Arguments of the backend's client; that of ``'disk'`` has none.
 
     Raises:
+        TypeError: An argument is unknown.
         ValueError: An argument is none of these, or a clip is empty, cut short or damaged, has no
             frames, or is one that decord misreads.
         ImportError: ``reader='decord'`` and decord is missing, or installed beside decord2.
@@ -57,6 +58,10 @@ class CheckedVideoInit(BaseTransform):
             raise ValueError(
                 f"{name}: strict must be False, or True with reader='pyav', got {strict!r} with "
                 f'{reader!r}'
+            )
+        if kwargs and io_backend == 'disk':
+            raise TypeError(
+                f'{name}.__init__() got an unexpected keyword argument {next(iter(kwargs))!r}'
             )
         if reader == 'decord':
             import_decord()  # told now, not of every clip

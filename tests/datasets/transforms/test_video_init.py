@@ -109,6 +109,12 @@ def test_refuses_arguments(options, message):
         CheckedVideoInit(**options)
 
 
+@pytest.mark.parametrize('init', [CheckedVideoInit, CheckedDecordInit])
+def test_refuses_options_that_nobody_reads(init):
+    with pytest.raises(TypeError, match=f"{init.__name__}.*unexpected keyword argument 'strikt'"):
+        init(strikt=True)
+
+
 @pytest.mark.parametrize('reader', ['pyav', 'decord'])
 def test_short_side(clip, reader):
     if reader == 'decord':
