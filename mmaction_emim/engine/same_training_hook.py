@@ -3,7 +3,8 @@
 import ast
 import hashlib
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,11 @@ OF_SETS = ('num_repeats', 'times')  # keys of data sets, wrapped ones included, 
 PLACES = ('ann_file', 'data_root', 'data_prefix')  # where they are, which may change
 OPTIMIZER = 'optim_wrapper.optimizer.type'  # no other one can take its state
 SETS = 'train_dataloader.dataset'
+OTHERS = ('model', 'optim_wrapper', 'train_dataloader', 'custom_hooks')  # in a warning
+# Parts of keys that change no training that is resumed, and no test.
+_SILENT = '_scope_|init_cfg|pretrained|with_cp|num_workers|persistent_workers|pin_memory|prefetch.*'
+_SILENT_IN_TESTS = f'{_SILENT}|drop.*|.*_drop.*|blending|loss.*|label_smooth.*|frozen.*|train_cfg'
+MOST, LONG = 5, 160  # differences that a warning has, characters of each
 NOTED = 'training'  # in a checkpoint's meta
 
 
@@ -41,7 +47,9 @@ class SameTrainingHook(Hook):
     number of steps an epoch, rates would end flat, or never come down. Compared are the configs
     (``WATCHED``, ``OF_SETS``), the steps of an epoch, and what the hook notes in each checkpoint:
     the clips, the processes, and what the lists of clips hold. Lists and clips that are elsewhere
-    are told in a warning, where the lists hold the same. Reads MMEngine's private
+    are told in a warning, where the lists hold the same, and so are other differences of model,
+    optimizer's wrapper, data and custom hooks. A test warns of a checkpoint that was trained with
+    another ``model``, such as other strides, which fits as well. Reads MMEngine's private
     ``runner._resume``.
 
     Args:
@@ -62,8 +70,10 @@ class SameTrainingHook(Hook):
                 f'SameTrainingHook: on_change: got {on_change!r}; accepted are {ON_CHANGE}'
             )
         self.on_change = on_change
+        self.trained = ''  # the config of the checkpoint that is loaded for a test
 
     def before_train(self, runner: Runner) -> None:
+        self.trained = ''
         if isinstance(runner.train_loop, EpochBasedTrainLoop) and not _by_epoch(runner.cfg):
             runner.logger.warning(
                 'default_hooks.checkpoint.by_epoch=False: a checkpoint made inside an epoch cannot '
@@ -75,7 +85,10 @@ class SameTrainingHook(Hook):
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         meta = checkpoint.get('meta') or {}
-        if not getattr(runner, '_resume', False) or 'iter' not in meta:
+        if not getattr(runner, '_resume', False):
+            self.trained = str(meta.get('cfg') or '')
+            return
+        if 'iter' not in meta:
             return
         before = read_plain_config(str(meta.get('cfg') or ''))
         cfg = read_plain_config(runner.cfg.pretty_text)
@@ -89,6 +102,14 @@ class SameTrainingHook(Hook):
         if moved:
             said = '; the lists of clips are the same' if same_lists else ''
             runner.logger.warning(f'resume: {"; ".join(moved.values())}{said}')
+        told = (*WATCHED, *moved, *lists)
+        others = (
+            sentence
+            for key, sentence in _others(OTHERS, before, cfg, _SILENT)
+            if not key.startswith(told) and not {*key.split('.')} & {*OF_SETS, *PLACES}
+        )
+        if said := _some(others):
+            runner.logger.warning(f'resume: other settings than the checkpoint has: {said}')
         if not found:
             return
         text = f'resume: the checkpoint is of another training: {"; ".join(found)}'
@@ -105,6 +126,15 @@ class SameTrainingHook(Hook):
         runner.logger.warning(f'{text}; on_change={self.on_change!r}')
         if self.on_change == 'rescale':
             _rescale(runner, checkpoint)
+
+    def before_test(self, runner: Runner) -> None:
+        text, self.trained = self.trained, ''
+        try:
+            was, now = read_plain_config(text), read_plain_config(runner.cfg.pretty_text)
+        except ValueError:  # of another framework
+            return
+        if said := _some(x for _, x in _others(('model',), was, now, _SILENT_IN_TESTS)):
+            runner.logger.warning(f'the checkpoint was trained with another model: {said}')
 
 
 def _rescale(runner: Runner, checkpoint: dict) -> None:
@@ -180,6 +210,32 @@ def _sets(key: str, cfg: Any) -> Iterator[tuple[str, dict]]:
         yield key, cfg
         for name in ('dataset', 'datasets'):
             yield from _sets(f'{key}.{name}', cfg.get(name))
+
+
+def _others(
+    names: tuple[str, ...], before: dict, cfg: dict, silent: str
+) -> Iterator[tuple[str, str]]:
+    """What differs below some keys of the top, but for keys with a part that is ``silent``."""
+    for name in names if before else ():
+        for key, sentence in _leaves(name, *(_numbered(x.get(name)) for x in (before, cfg))):
+            if not any(re.fullmatch(silent, part) for part in key.split('.')):
+                yield key, sentence
+
+
+def _some(sentences: Iterable[str]) -> str:
+    """The first of them, shortened, and how many more there are."""
+    sentences = [x if len(x) < LONG else f'{x[: LONG - 1]}…' for x in sentences]
+    more = len(sentences) - MOST
+    return '; '.join(sentences[:MOST]) + (f'; and {more} more' if more > 0 else '')
+
+
+def _numbered(value: Any) -> Any:
+    """Lists as dicts of their items by number."""
+    if isinstance(value, list | tuple):
+        value = dict(enumerate(value))
+    if isinstance(value, dict):
+        return {key: _numbered(item) for key, item in value.items()}
+    return value
 
 
 def _leaves(key: str, was: Any, now: Any) -> Iterator[tuple[str, str]]:

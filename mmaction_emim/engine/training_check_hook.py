@@ -47,9 +47,10 @@ class TrainingCheckHook(Hook):
     A few clips go through the training pipeline, drawn as it draws; the streams of random numbers
     are as before afterwards. Refused are clips of several sizes in one batch, which MMAction2 pads
     with black, and labels that the head has no output for; a warning is logged of classes without a
-    clip, of a set that is smaller than a batch, and of loaders with several data roots or
-    folders of clips. A few clips to validate on are looked at, too. A size that is rarer ends a
-    training, validation or test at its batch, before a step or a score.
+    clip, of a set that is smaller than a batch, of clips that are not shuffled or left out of a
+    score, and of loaders with several data roots or folders of clips. A few clips to validate on
+    are looked at, too. A size that is rarer ends a training, validation or test at its batch,
+    before a step or a score.
 
     Raises:
         ValueError: From the hook, the mistake in a sentence.
@@ -71,6 +72,7 @@ class TrainingCheckHook(Hook):
 
     def before_test(self, runner: Runner) -> None:
         check_config(runner.cfg, ('test_dataloader',))
+        _say_what_is_left_out(runner, 'test', runner.test_dataloader)
 
     def before_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: dict | None = None
@@ -99,6 +101,13 @@ class TrainingCheckHook(Hook):
             runner.logger.warning(
                 f'train_dataloader: {clips} clips are fewer than batch_size={batch}'
             )
+        if getattr(loader.sampler, 'shuffle', None) is False:
+            runner.logger.warning(
+                'train_dataloader.sampler: shuffle=False: clips are trained on in the order of '
+                'their list'
+            )
+        if runner.val_loop:
+            _say_what_is_left_out(runner, 'val', runner.val_loop.dataloader)
 
     def _check_classes(self, runner: Runner, sets: list[Dataset]) -> None:
         labels = [label for dataset in sets for label in labels_of(dataset)]
@@ -143,6 +152,15 @@ class TrainingCheckHook(Hook):
                 f'training view: {" x ".join(map(str, views[0].size))} (T x H x W), frames '
                 f'{middle:.2g} {views[0].unit} apart{spread}'
             )
+
+
+def _say_what_is_left_out(runner: Runner, split: str, loader: DataLoader) -> None:
+    left = len(loader.sampler) % (loader.batch_size or 1) if loader.drop_last else 0
+    if left:
+        runner.logger.warning(
+            f'{split}_dataloader: drop_last=True leaves {left} of {len(loader.sampler)} clips out '
+            'of the score'
+        )
 
 
 def _pads(runner: Runner) -> bool:

@@ -5,11 +5,13 @@ import copy
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.evaluator import BaseMetric, Evaluator
+from mmengine.logging import MMLogger
 from torch.utils.data import ConcatDataset, Subset
 
 from mmaction_emim.engine import SameTrainingHook
 
-from .conftest import Numbers
+from .conftest import Numbers, Regression, loader
 
 EACH_EPOCH = dict(type='CheckpointHook', interval=1)
 COSINE = dict(type='CosineAnnealingLR', T_max=4, by_epoch=True, convert_to_iter_based=True)
@@ -171,3 +173,76 @@ def test_another_optimizer(runner, tmp_path):
     keep = {**RESUME, 'resume': dict(type='SameTrainingHook', on_change='keep')}
     with pytest.raises(ValueError, match="optimizer.type was 'AdamW' and is 'SGD'.*no optimizer"):
         train(runner, 2, keep, **again)
+
+
+@pytest.fixture
+def said(monkeypatch):
+    """The hook's warnings that runners log."""
+    found = []
+
+    def warning(self, text, *rest):
+        if text.startswith(('resume: ', 'the checkpoint was trained')):
+            found.append(text)
+
+    monkeypatch.setattr(MMLogger, 'warning', warning)
+    return found
+
+
+def test_other_settings_are_told(runner, tmp_path, said):
+    step = dict(type='SampleFrames', clip_len=8)
+    data = dict(pipeline=[step], data_prefix='a')
+    model = dict(type='Net', drop=0.1, init_cfg=None)
+
+    def go_on(model, data, **more):
+        cfg = Config(dict(model=model, train_dataloader=dict(dataset=data, num_workers=2)))
+        runner(cfg=cfg, default_hooks=RESUME, **more).train()
+
+    go_on(model, data, train_cfg=dict(by_epoch=True, max_epochs=1))
+    said.clear()
+    go_on(model | dict(init_cfg=3), data, resume=True)
+    assert not said
+    (tmp_path / 'last_checkpoint').write_text(str(tmp_path / 'epoch_1.pth'))
+    go_on(model | dict(drop=0), data | dict(pipeline=[step | dict(clip_len=4)]), resume=True)
+    assert said == [
+        'resume: other settings than the checkpoint has: model.drop was 0.1 and is 0; '
+        'train_dataloader.dataset.pipeline.0.clip_len was 8 and is 4'
+    ]
+
+
+class Score(BaseMetric):
+    def process(self, data_batch, data_samples):
+        self.results.append(0)
+
+    def compute_metrics(self, results):
+        return dict(score=0)
+
+
+class Tested(Regression):
+    def forward(self, inputs, data_samples=None, mode='loss'):
+        return super().forward(inputs, data_samples, mode) if mode == 'loss' else data_samples
+
+
+def test_a_test_of_another_model_than_was_trained(runner, tmp_path, said):
+    model = dict(backbone=dict(stride=1, drop=0.1), head=dict(num_classes=8))
+
+    def cfg(**backbone):
+        return Config(dict(model=dict(model, backbone=model['backbone'] | backbone)))
+
+    once = dict(train_cfg=dict(by_epoch=True, max_epochs=1), default_hooks=RESUME)
+    runner(cfg=cfg(), model=Tested(), **once).train()
+    test = dict(
+        load_from=str(tmp_path / 'epoch_1.pth'),
+        test_dataloader=loader(Numbers(4)) | dict(sampler=dict(type='DefaultSampler')),
+        test_evaluator=Evaluator(Score()),
+        test_cfg={},
+    )
+    for backbone, sentences in (
+        (dict(drop=0.2), []),
+        (
+            dict(stride=2),
+            ['the checkpoint was trained with another model: model.backbone.stride was 1 and is 2'],
+        ),
+    ):
+        said.clear()
+        runner(cfg=cfg(**backbone), model=Tested(), **once, **test).test()
+        assert said == sentences

@@ -46,7 +46,7 @@ def clips(tmp_path_factory) -> Path:
 def trained(clips, tmp_path, caplog) -> Callable[..., str]:
     """Trains an epoch on clips 0, 1 …, with a label each; returns the log.
 
-    Validates and tests on others, without a resize.
+    Validates and tests on others, without a resize but where the last batch is dropped.
     """
 
     root = tmp_path / 'data'
@@ -76,6 +76,7 @@ def trained(clips, tmp_path, caplog) -> Callable[..., str]:
         val: list[int] = (),
         test: list[int] = (),
         model: Any = TINY,
+        drops: bool = False,
         **more: Any,
     ) -> str:
         root.mkdir()
@@ -89,7 +90,8 @@ def trained(clips, tmp_path, caplog) -> Callable[..., str]:
         )
         for split, held_out in dict(val=val, test=test).items():
             if held_out:
-                given[f'{split}_dataloader'] = loader(split, held_out, [], batch)
+                held_out = loader(split, held_out, resize if drops else [], batch)
+                given[f'{split}_dataloader'] = held_out | dict(drop_last=drops)
                 given |= {f'{split}_evaluator': dict(type='CheckedAccMetric'), f'{split}_cfg': {}}
         with caplog.at_level(logging.INFO):
             runner = Runner.from_cfg(Config(given)) if model is TINY else Runner(**given)
@@ -102,7 +104,8 @@ def trained(clips, tmp_path, caplog) -> Callable[..., str]:
 
 
 def test_the_view_and_the_clips_of_each_class(trained):
-    log = trained([0, 1, 1, 1], names='clap\njump\n')
+    shuffled = dict(sampler=dict(type='DefaultSampler', shuffle=True))
+    log = trained([0, 1, 1, 1], names='clap\njump\n', **shuffled)
     assert 'training view: 4 x 32 x 32 (T x H x W), frames 0.' in log
     apart = float(re.search(r'frames ([0-9.]+) s apart', log)[1])
     assert 0.25 < apart < 0.55  # 41 frames in 4 parts at 25 a second: 0.4 s
@@ -126,6 +129,13 @@ def test_a_class_without_a_clip_and_a_set_smaller_than_a_batch(trained):
     log = trained([1, 1], batch=3)
     assert 'train_dataloader: no clip of 1 of 2 classes: 0' in log
     assert 'train_dataloader: 2 clips are fewer than batch_size=3' in log
+
+
+def test_clips_that_are_not_shuffled_or_left_out_of_the_score(trained):
+    log = trained([0, 1], val=[0, 1, 1], test=[0, 1, 1], drops=True)
+    assert 'WARNING - train_dataloader.sampler: shuffle=False: clips are trained on in' in log
+    assert 'val_dataloader: drop_last=True leaves 1 of 3 clips out of the score' in log
+    assert 'test_dataloader: drop_last=True leaves 1 of 3 clips out of the score' in log
 
 
 def test_clips_of_several_sizes_are_refused(trained):
