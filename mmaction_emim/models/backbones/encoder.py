@@ -171,14 +171,14 @@ class Encoder(nn.Module):
             features: What the network answered.
             size: (height, width) of its input.
             frames: 1 for images, None for clips.
-            clip: Frames of the clip that images are of; None where nothing says it.
+            clip: Frames of the clip; None for images of which nothing says it.
         """
         if features.dim() == 3:
             grid = self.grid
             if grid is None and self.patch:
                 grid = size[0] // self.patch[0], size[1] // self.patch[1]
             order = 'clip' if frames else self.order
-            maps = tokens_to_map(self._owner, features, grid, self.prefix, order, frames)
+            maps = tokens_to_map(self._owner, features, grid, self.prefix, order, frames, clip)
         elif features.dim() == 4 and frames:
             if getattr(self.network, 'output_fmt', '') == 'NHWC':  # timm's Swin
                 features = features.permute(0, 3, 1, 2)
@@ -272,7 +272,7 @@ class FrameEncoder(Encoder):
             prefix=1)``; ``order`` is known. Default None: none.
         grid: (H, W) of the tokens. Default None: the images' size by the network's ``patch_size``.
         prefix: Class tokens and registers before them, which are dropped. Default None: what the
-            grid leaves.
+            grid leaves; of a clip, if its frames come out even.
         pool: (H, W), or one number for both, that the maps are averaged to. Default None: as they
             are.
         out_channels: C. Default None: what the network says.
@@ -350,4 +350,4 @@ class VideoEncoder(Encoder):
         if x.dim() != 5:
             raise ValueError(f'VideoEncoder: clips must be (N, 3, T, H, W), got {tuple(x.shape)}')
         clips = x.transpose(1, 2) if self.frames_first else x
-        return self._to_map(self._features(clips), x.shape[-2:], None)
+        return self._to_map(self._features(clips), x.shape[-2:], None, x.shape[2])

@@ -63,6 +63,7 @@ def tokens_to_map(
     prefix: int | None,
     order: str = 'clip',
     frames: int | None = None,
+    clip: int | None = None,
 ) -> Tensor:
     """Tokens (B, prefix + T*H*W, C) -> (B, C, T, H, W); those before the grid are dropped.
 
@@ -73,6 +74,7 @@ def tokens_to_map(
         prefix: Tokens before the grid; None: what the grids of ``frames`` leave.
         order: See :class:`.TokenGrid`.
         frames: T; None: as many as there are.
+        clip: Frames of the clip, which T divides where ``prefix`` is not known; None: not known.
 
     Raises:
         ValueError: The grid is not known, or does not fit the tokens.
@@ -86,6 +88,11 @@ def tokens_to_map(
     cells = prod(grid)
     if prefix is None:
         prefix = length - frames * cells if frames else length % cells
+        if not frames and clip and length >= cells and clip % (length // cells):
+            raise ValueError(
+                f'{owner}: {length} tokens would be {prefix} and {length // cells} x {grid[0]} x '
+                f'{grid[1]}, which are no tubes of {clip} frames; set grid and prefix'
+            )
     T, rest = divmod(length - prefix, cells)
     if prefix < 0 or rest or T < 1 or (frames and T != frames):
         raise ValueError(

@@ -70,6 +70,12 @@ def test_tubes_of_frames_make_fewer():
     torch.testing.assert_close(frames_first(x), encoder(x))
 
 
+def test_another_grid_does_not_make_tokens_of_places_class_tokens():
+    expected = '14 tokens would be 2 and 3 x 2 x 2, which are no tubes of 4 frames; set grid and'
+    with pytest.raises(ValueError, match=f'VideoEncoder: {expected}'):
+        VideoEncoder(lambda: Tokens(tube=2), grid=(2, 2))(clips())
+
+
 class Swapped(nn.Module):
     """The same for clips (N, T, 3, H, W), patch after patch."""
 
