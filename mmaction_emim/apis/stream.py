@@ -167,8 +167,8 @@ class MotionStream:
             for batch in batches:
                 for frames, scores in zip(batch, self._scores(batch), strict=True):
                     first, last = frames.window[0], frames.window[-1]
-                    if covered is not None:
-                        self.dropped_frames += max(0, first.index - covered - between)
+                    expected = 0 if covered is None else covered + between
+                    self.dropped_frames += max(0, first.index - expected)
                     covered = last.index + 1
                     self.windows += 1
                     name = f'{source.address}: frames {first.index} to {last.index}'

@@ -9,6 +9,7 @@ from mmengine.config import Config
 
 from mmaction_emim.apis import MotionInferencer, MotionStream
 from mmaction_emim.apis.stream import distinct_views
+from mmaction_emim.apis.windows import SlidingWindows
 from mmaction_emim.datasets.stream_source import Frame, StreamSource
 
 from ..datasets.live_servers import motion_jpeg, serving
@@ -16,6 +17,7 @@ from ..datasets.numbered_clips import FRAMES, write
 from ..same_scores import lively_weights
 
 SEGMENTS = 4
+SECONDS = 300  # that anything may take
 
 
 def config_2d(**neck) -> Config:
@@ -194,42 +196,62 @@ def test_refuses(inferencer, argument):
 
 
 class Live(StreamSource):
-    """A camera of ``count`` frames, one every ``pause`` seconds."""
+    """A camera of ``count`` frames, as fast as they are taken."""
 
-    def __init__(self, images, count, pause):
-        self.images, self.count, self.pause = images, count, pause
-        self.address, self.fps, self.is_live, self.timeout = 'camera', 1 / pause, True, 1.0
+    def __init__(self, images, count):
+        self.images, self.count = images, count
+        self.address, self.fps, self.is_live, self.timeout = 'camera', 25.0, True, SECONDS
 
     def __iter__(self):
         for i in range(self.count):
-            time.sleep(self.pause)
-            yield Frame(i, i * self.pause, self.images[i % len(self.images)], not i)
+            yield Frame(i, i / self.fps, self.images[i % len(self.images)], not i)
+
+
+def until(moment):
+    """As long as a network takes that is slow."""
+    deadline = time.monotonic() + SECONDS
+    while not moment():
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
 
 
 def test_a_slow_network_drops_windows_of_a_live_source_and_counts(inferencer, images):
     stream = MotionStream(inferencer, span=2, stride=2, batch_size=1)
     first = []
-    for window in stream(Live(images, 200, 0.002)):
-        time.sleep(0.05)
+    for window in stream(Live(images, 200)):
+        until(lambda: stream.frames == 200)  # while it is at the first window
         first.append(window.first)
-    assert stream.frames == 200
-    assert stream.dropped_windows + stream.windows == 100
-    assert stream.windows < 50
+    assert stream.windows + stream.dropped_windows == 100
+    assert stream.windows <= 3  # the first, and what waits with the last frame, or just before it
     assert stream.dropped_frames == 2 * stream.dropped_windows
     assert first == sorted(first) and first[-1] == 198
+
+
+def test_windows_that_are_dropped_before_the_first_count(inferencer, images, monkeypatch):
+    """All come before any is taken."""
+    take = SlidingWindows._batch
+
+    def take_late(windows, waiting):
+        until(lambda: windows.counts.dropped == 99)
+        return take(windows, waiting)
+
+    monkeypatch.setattr(SlidingWindows, '_batch', take_late)
+    stream = MotionStream(inferencer, span=2, stride=2, batch_size=1)
+    assert [window.first for window in stream(Live(images, 200))] == [198]
+    assert (stream.dropped_windows, stream.dropped_frames) == (99, 198)
 
 
 def test_a_slow_network_drops_frames_of_a_network_camera_and_counts(inferencer, images):
     """Over HTTP, from a real socket; the camera goes off in the end."""
     stream = MotionStream(inferencer, span=2, stride=2, batch_size=1)
-    with serving(motion_jpeg([*images, *images], pause=0.002)) as port:
-        source = StreamSource(f'http://127.0.0.1:{port}/video', reconnects=0)
+    with serving(motion_jpeg([*images, *images])) as port:
+        source = StreamSource(f'http://127.0.0.1:{port}/video', reconnects=0, timeout=SECONDS)
         with pytest.raises(OSError, match='broke off'):
             for _ in stream(source):
-                time.sleep(0.05)
+                until(lambda: stream.frames == 2 * FRAMES)
     assert stream.frames == 2 * FRAMES
     assert stream.dropped_windows + stream.windows == FRAMES
-    assert stream.windows < FRAMES / 2
+    assert stream.windows <= 3
 
 
 def test_a_file_waits_for_a_slow_network(inferencer, clip):
@@ -246,7 +268,7 @@ def test_windows_do_not_reach_over_a_break(inferencer, images):
                 yield frame._replace(is_first=frame.index in (0, 10))
 
     stream = MotionStream(inferencer, span=4, stride=4, batch_size=9)
-    spans = [(w.first, w.last) for w in stream(Broken(images, 20, 0.001))]
+    spans = [(w.first, w.last) for w in stream(Broken(images, 20))]
     assert spans == [(0, 3), (4, 7), (10, 13), (14, 17), (16, 19)]
 
 

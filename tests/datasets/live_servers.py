@@ -3,7 +3,6 @@
 import socket
 import struct
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from io import BytesIO
@@ -26,22 +25,30 @@ RTSP = {
 
 @contextmanager
 def serving(*answers: Answer) -> Iterator[int]:
-    """The port of a server: each connection gets the next answer and is closed; then it is gone."""
+    """The port of a server: each connection gets the next answer and is closed.
+
+    From the last answer on nobody else is let in.
+    """
     listener = socket.create_server(('127.0.0.1', 0))
 
     def serve() -> None:
-        for answer in answers:
+        for number, answer in enumerate(answers, 1):
             try:
                 connection, _ = listener.accept()
+                if number == len(answers):
+                    listener.close()
                 with connection:
                     answer(connection)
+                    connection.shutdown(socket.SHUT_WR)
+                    while connection.recv(2**16):  # closed with this unread it would be reset,
+                        pass  # and what is on its way be lost
             except OSError:  # the client has gone, or the test is over
                 pass
-        listener.close()
 
+    port = listener.getsockname()[1]
     threading.Thread(target=serve, daemon=True).start()
     try:
-        yield listener.getsockname()[1]
+        yield port
     finally:
         listener.close()
 
@@ -61,8 +68,8 @@ def http(data: bytes) -> Answer:
     return answer
 
 
-def motion_jpeg(images: Sequence[np.ndarray], pause: float = 0.0) -> Answer:
-    """Images over HTTP, one every ``pause`` seconds, each a part of a message without end."""
+def motion_jpeg(images: Sequence[np.ndarray]) -> Answer:
+    """Images over HTTP, each a part of a message without end."""
 
     def answer(connection: socket.socket) -> None:
         _request(connection.makefile('rb'))
@@ -73,7 +80,6 @@ def motion_jpeg(images: Sequence[np.ndarray], pause: float = 0.0) -> Answer:
             Image.fromarray(image).save(file, 'jpeg', quality=95)
             head = f'--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {file.tell()}\r\n\r\n'
             connection.sendall(head.encode() + file.getvalue() + b'\r\n')
-            time.sleep(pause)
 
     return answer
 

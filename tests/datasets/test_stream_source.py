@@ -1,6 +1,5 @@
 """Frames of files and of live streams, in order, each once."""
 
-import socket
 import time
 import wave
 from pathlib import Path
@@ -12,6 +11,7 @@ import pytest
 from mmaction_emim.datasets.reader import VideoReader
 from mmaction_emim.datasets.stream_source import StreamSource
 
+from ..ports import free_port
 from .live_servers import http, motion_jpeg, raw, rtsp, serving
 from .numbered_clips import FRAMES, KINDS, picture, shown, write
 
@@ -136,8 +136,7 @@ def test_a_network_camera_of_jpeg_images():
 
 
 def test_a_stream_that_is_not_there():
-    with socket.create_server(('127.0.0.1', 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     for scheme in ('http', 'rtsp', 'tcp'):
         with pytest.raises(OSError, match='Connection refused'):
             StreamSource(f'{scheme}://127.0.0.1:{port}/clip')
