@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import random
 import runpy
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
@@ -44,7 +45,7 @@ def _as_a_process(folder: Path) -> Iterator[None]:
     cwd, numpy_state, python_state = Path.cwd(), np.random.get_state(), random.getstate()
     threads, cv2_threads = torch.get_num_threads(), cv2.getNumThreads()
     start_method = multiprocessing.get_start_method(allow_none=True)
-    children = multiprocessing.active_children()
+    children, on_child = multiprocessing.active_children(), signal.getsignal(signal.SIGCHLD)
     instances = [manager._instance_dict.copy() for manager in MANAGERS]
     with (
         patch.dict(os.environ),
@@ -59,10 +60,13 @@ def _as_a_process(folder: Path) -> Iterator[None]:
         try:
             yield
         finally:
+            # Of workers that are ended torch's handler would raise an error, here.
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             for child in multiprocessing.active_children():  # a loader's workers
                 if child not in children and child.daemon:
                     child.terminate()
                     child.join()
+            signal.signal(signal.SIGCHLD, on_child)
             os.chdir(cwd)
             np.random.set_state(numpy_state)
             random.setstate(python_state)

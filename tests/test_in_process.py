@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import random
+import signal
 import sys
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from mmengine.registry import DefaultScope, init_default_scope
 from .in_process import call
 
 TOOL = """
-import multiprocessing, os, random, sys, time
+import multiprocessing, os, random, signal, sys, time
 import cv2, numpy, torch
 from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
@@ -29,7 +30,8 @@ if __name__ == '__main__':
     init_default_scope('mmaction')
     MMLogger.get_instance('a_tool', log_file='tool.log').info('logged')
     multiprocessing.set_start_method('fork', force=True)
-    multiprocessing.Process(target=time.sleep, args=(60,), daemon=True).start()
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    multiprocessing.Process(target=time.sleep, args=(3600,), daemon=True).start()
     print(sys.argv, os.getcwd())
     print('warned', file=sys.stderr)
     sys.exit(3)
@@ -51,6 +53,7 @@ def state():
         torch.get_rng_state().tolist(),
         np.random.get_state()[1].tolist(),
         random.getstate(),
+        signal.getsignal(signal.SIGCHLD),
     )
 
 

@@ -22,7 +22,7 @@ from mmengine.logging import MMLogger
 from .checkpoint_damage import not_plain_data
 from .config_keys import TODAY, read_keys
 from .config_variables import complete_overrides
-from .dead_worker import explain_dead_worker
+from .dead_worker import explain_dead_worker, ignore_dead_workers
 from .files import read_text
 
 # What gloo and nccl say to the processes that are left, or wait.
@@ -215,6 +215,7 @@ def run(main: Callable[[], None]) -> None:
     except KeyboardInterrupt:
         sys.exit(130)
     except Exception as error:
+        ignore_dead_workers()
         sentence = explain(error)
         if file := _log(sentence, error):
             print(f'\ntraceback: {file}', file=sys.stderr)

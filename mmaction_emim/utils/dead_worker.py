@@ -1,12 +1,14 @@
 """Which clip a worker of a DataLoader was at when it died."""
 
 import re
+import signal
+import threading
 import traceback
 from collections.abc import Iterator
 from multiprocessing.connection import wait
 from typing import Any
 
-SECONDS = 1  # in which a worker whose connections are closed has ended
+SECONDS = 10  # in which a worker whose connections are closed has ended
 
 
 def explain_dead_worker(error: BaseException, sentence: str) -> str:
@@ -29,6 +31,15 @@ def explain_dead_worker(error: BaseException, sentence: str) -> str:
             if clip := dataset.clip_of_process(pid):
                 return f'{sentence}; it was at the clip {clip}'
     return sentence
+
+
+def ignore_dead_workers() -> None:
+    """Let no worker that is seen to have ended interrupt what this process still does.
+
+    Wherever it is then, torch's handler of SIGCHLD raises an error.
+    """
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 
 
 def _ended(owners: list) -> list[int]:

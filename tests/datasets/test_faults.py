@@ -4,6 +4,7 @@ import logging
 import os
 import re
 import shutil
+import signal
 import time
 
 import av
@@ -17,9 +18,10 @@ from torch.utils.data import ConcatDataset, DataLoader
 
 from mmaction_emim.datasets import CheckedVideoDataset
 from mmaction_emim.datasets.checked import ClipError
-from mmaction_emim.utils.command_line import explain
+from mmaction_emim.utils.command_line import explain, run
 
 CLIPS, BROKEN = 500, 25
+SECONDS = 300  # that anything may take
 PIPELINE = [
     dict(type='CheckedVideoInit'),
     dict(type='SampleSpan', clip_len=2),
@@ -186,31 +188,76 @@ def test_a_worker_that_dies_ends_the_epoch_and_its_clip_is_named(data, wrapped):
     assert videos(data[0], lazy_init=True).clip_of_process(os.getpid()) is None
 
 
-class ClosedAndKilled(Killed):
-    """The worker's connections are closed some time before it has ended, as the kernel does it."""
+class Closed:
+    """The worker's connections are closed before it has ended, as the kernel does it.
+
+    That is at a clip of this name, and when it is told; it notes that and waits until it is killed.
+    """
+
+    def __init__(self, name, folder):
+        self.name, self.told, self.noted = name, folder / 'told', folder / 'noted'
 
     def __call__(self, results):
         if self.name in results['filename']:
-            time.sleep(0.2)  # the batch before is on its way
+            until(self.told.exists)
             os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # its threads complain
             os.closerange(3, 1000)
-            time.sleep(0.5)
-        return super().__call__(results)
+            self.noted.touch()
+            signal.pause()
+        return results
 
 
-def test_a_worker_that_dies_with_batches_on_their_way(data):
-    dataset = videos(data[0], pipeline=[PIPELINE[0], ClosedAndKilled('003.'), *PIPELINE[1:]])
+def until(moment):
+    deadline = time.monotonic() + SECONDS
+    while not moment():
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+
+
+@pytest.fixture
+def closed(data, tmp_path):
+    """A dataset, and batches of it: the first is on its way from a worker that has closed."""
+    step = Closed('003.', tmp_path)
+    dataset = videos(data[0], pipeline=[PIPELINE[0], step, *PIPELINE[1:]])
     batches = iter(DataLoader(dataset, 3, num_workers=1, collate_fn=pseudo_collate))
-    while dataset._at[0, 1] != 3:
-        time.sleep(0.01)
-    time.sleep(0.4)
+    assert batches._data_queue._reader.poll(SECONDS)
+    step.told.touch()
+    until(step.noted.exists)
+    yield dataset, batches
+    for worker in batches._workers:
+        worker.kill()
+        worker.join()  # before torch sees it, which would tell the rest of this process
+    batches._shutdown_workers()
+
+
+SAID = r'DataLoader worker \(pid \d+\) exited unexpectedly; it was at the clip '
+
+
+def test_a_worker_that_dies_with_batches_on_their_way(closed):
+    dataset, batches = closed
     with pytest.raises((ConnectionError, EOFError)) as caught:
         next(batches)
-    sentence = explain(caught.value)
-    batches._shutdown_workers()  # else torch tells the rest of this process of the dead one
-    path = re.escape(dataset.path(3))
-    said = rf'DataLoader worker \(pid \d+\) exited unexpectedly; it was at the clip {path}'
-    assert re.fullmatch(said, sentence)
+    assert re.fullmatch(SAID + re.escape(dataset.path(3)), explain(caught.value))
+
+
+def test_its_end_is_seen_in_the_midst_of_that_sentence(closed, monkeypatch, capsys):
+    """By torch, which raises an error wherever the process is then."""
+    dataset, batches = closed
+
+    def ended(pid):
+        os.kill(pid, signal.SIGKILL)
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+        return dataset.path(3)
+
+    monkeypatch.setattr(dataset, 'clip_of_process', ended)
+    before = signal.getsignal(signal.SIGCHLD)
+    try:
+        with pytest.raises(SystemExit):
+            run(lambda: next(batches))
+    finally:
+        signal.signal(signal.SIGCHLD, before)
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert re.fullmatch('error: ' + SAID + re.escape(dataset.path(3)), last)
 
 
 def test_repeats_are_augmented_apart_and_decoded_once(data):

@@ -1,6 +1,7 @@
 import io
 import os
 import pickle
+import signal
 import socket
 import sys
 from collections import OrderedDict
@@ -130,6 +131,14 @@ def test_of_torch_load_it_is_the_reason(tmp_path):
 )
 def test_it_is_the_first_line(error, sentence):
     assert explain(error) == sentence
+
+
+@pytest.fixture(autouse=True)
+def handler():
+    """What ``run`` sets for a process that ends."""
+    before = signal.getsignal(signal.SIGCHLD)
+    yield
+    signal.signal(signal.SIGCHLD, before)
 
 
 def fail():
