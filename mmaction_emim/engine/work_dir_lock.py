@@ -32,7 +32,7 @@ def lock_work_dir(work_dir: Path, note: dict | None = None) -> Iterator[None]:
     """
     work_dir.mkdir(parents=True, exist_ok=True)
     path = work_dir / NAME
-    with open(path, 'a+', encoding='utf-8') as file:
+    with open(os.open(str(path), os.O_RDWR | os.O_CREAT, 0o666), 'r+', encoding='utf-8') as file:
         try:
             fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -43,17 +43,19 @@ def lock_work_dir(work_dir: Path, note: dict | None = None) -> Iterator[None]:
                 ) from None
             print_log(f'{path}: no locks here ({error.strerror}): see that one training only '
                       'writes to this folder', logger='current', level='WARNING')  # fmt: skip
-        file.truncate(0)
         holder = dict(pid=os.getpid(), host=socket.gethostname(), since=time.strftime('%F %T'))
-        json.dump({**holder, **(note or {})}, file)
+        # Over the note before, of which the rest goes then: whenever this is killed, one is there.
+        file.write(json.dumps({**holder, **(note or {})}))
         file.flush()
+        file.truncate()
         yield
 
 
 def read_note(work_dir: Path) -> dict:
     """What the last training noted in the folder's lock; empty where nothing is."""
     try:
-        note = json.loads((work_dir / NAME).read_text(encoding='utf-8'))
+        text = (work_dir / NAME).read_text(encoding='utf-8')
+        note, _ = json.JSONDecoder().raw_decode(text)  # the rest is of a longer one before
     except (OSError, ValueError):
         return {}
     return note if isinstance(note, dict) else {}

@@ -1,13 +1,14 @@
 """One training a folder, whatever becomes of the one that has it."""
 
+import io
 import os
 import signal
 import socket
-import time
 from contextlib import contextmanager
 
 import pytest
 
+from mmaction_emim.engine import work_dir_lock
 from mmaction_emim.engine.work_dir_lock import lock_work_dir, read_note
 
 
@@ -21,7 +22,7 @@ def holder(work_dir):
             child = os.fork()
             if child:
                 os.write(write, str(child).encode())
-            time.sleep(60)
+            signal.pause()  # until it is killed
         os._exit(0)
     child = int(os.read(read, 20))
     try:
@@ -54,6 +55,29 @@ def test_free_once_its_process_is_killed_whose_workers_live_on(tmp_path):
 def test_another_folder_is_another_training(tmp_path):
     with holder(tmp_path / 'one'), lock_work_dir(tmp_path / 'two'):
         pass
+
+
+def test_a_note_is_there_though_its_writer_is_killed_between(tmp_path, monkeypatch):
+    """A restart that finds none would take the job's own checkpoints for those of another."""
+
+    class Killed(io.TextIOWrapper):
+        def truncate(self, *_):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    with lock_work_dir(tmp_path, dict(note='of the one before', more='x' * 99)):
+        pass
+    pid = os.fork()
+    if not pid:
+        opened = lambda fd, *_, **__: Killed(io.BufferedRandom(io.FileIO(fd, 'r+')))  # noqa: E731
+        monkeypatch.setattr(work_dir_lock, 'open', opened, raising=False)
+        try:
+            lock_work_dir(tmp_path, dict(note='of the killed one')).__enter__()
+        finally:
+            os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGKILL
+    assert read_note(tmp_path)['note'] == 'of the killed one'
+    with lock_work_dir(tmp_path):
+        assert 'note' not in read_note(tmp_path)
 
 
 def test_notes_that_are_none(tmp_path):
