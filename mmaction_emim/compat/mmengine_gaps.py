@@ -176,6 +176,28 @@ def refuse_scores_that_are_not_finite(evaluator: ModuleType) -> None:
     replace(evaluator.Evaluator, 'process', checked)
 
 
+@after('mmengine.hooks.early_stopping_hook')
+def count_the_patience_of_before_a_resume(module: ModuleType) -> None:
+    """``EarlyStoppingHook`` knows nothing of the validations before ``--resume``, nor of its stop.
+
+    (No upstream issue found.) Cure: it counts the scores that the checkpoint's log holds.
+    """
+
+    def counting(original: Callable) -> Callable:
+        def before_train(self: Any, runner: Any) -> None:
+            original(self, runner)
+            scores = runner.message_hub.log_scalars.get(f'val/{self.monitor}')
+            for score in scores.data[0] if scores else ():
+                stop, message = self._check_stop_condition(float(score))
+                if stop:
+                    runner.train_loop.stop_training = True
+                    runner.logger.info(f'before the resume: {message}')
+
+        return before_train
+
+    replace(module.EarlyStoppingHook, 'before_train', counting)
+
+
 @after('mmengine.model.wrappers.distributed')
 def wrap_ddp_without_cuda(distributed: ModuleType) -> None:
     """MMEngine gives DDP ``device_ids``, which a model on a CPU may not have (same gap)."""

@@ -6,14 +6,20 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import torch
 from mmaction.registry import HOOKS
-from mmengine.dist import all_reduce_params, is_main_process
+from mmengine.dist import all_reduce, all_reduce_params, get_world_size, is_main_process
+from mmengine.fileio import LocalBackend, get_file_backend
 from mmengine.hooks import CheckpointHook
 from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, Runner
+from torch import Tensor
+from torch.distributed.fsdp import FullyShardedDataParallel
 
+from mmaction_emim.models.weights.fit import network_of
 from mmaction_emim.utils.files import write_text
 
 LAST_VALIDATION = 'last_validation'  # in a checkpoint: the iteration of it
+GRADIENTS = 'accumulated_gradients'  # in a checkpoint, by name of parameter
 
 
 @HOOKS.register_module()
@@ -26,12 +32,47 @@ class DurableCheckpointHook(CheckpointHook):
     A checkpoint is written before the validation of its epoch and, since schedule and best score
     may depend on it, once more after. One that was resumed from before it is validated first.
     Several processes have the same statistics of BatchNorm, their mean, from each checkpoint on.
+    One that is made between two steps of accumulated gradients holds these, which MMEngine loses;
+    with FSDP it does not.
 
     Takes the same arguments; overrides MMEngine's private ``_save_checkpoint_with_step`` and
-    ``_save_best_checkpoint``, and calls ``_decide_current_val_interval`` of the loops.
+    ``_save_best_checkpoint``, calls ``_decide_current_val_interval`` of the loops, and reads
+    ``_resume`` of the runner and the counts of the optimizer's wrapper.
+
+    Raises:
+        TypeError: An argument is unknown, which MMEngine says when the first checkpoint is written.
+        ValueError: From the hook, ``out_dir`` is no local folder and the backend writes there.
     """
 
     stands: dict = {}  # where the training stands after a validation
+    gradients: dict[str, Tensor] = {}  # of the checkpoint that is resumed
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name in self.args:  # nothing that writes checkpoints takes more
+            raise TypeError(
+                f'{type(self).__name__}.__init__() got an unexpected keyword argument {name!r}'
+            )
+
+    def before_train(self, runner: Runner) -> None:
+        local = self.backend_args and get_file_backend(backend_args=self.backend_args)
+        if '://' in str(self.out_dir) and isinstance(local, LocalBackend):
+            raise ValueError(
+                f'default_hooks.checkpoint.out_dir={self.out_dir} is no local folder, and '
+                f'backend_args={self.backend_args} writes to local ones; set default_hooks.'
+                'checkpoint.backend_args=None for the backend of the address'
+            )
+        super().before_train(runner)
+        if self.gradients and _between_steps(runner):
+            for name, parameter in network_of(runner.model).named_parameters():
+                if name in self.gradients:
+                    parameter.grad = self.gradients[name].to(parameter)
+            runner.logger.info("resume: gradients that had made no step are the checkpoint's")
+            self.gradients = {}
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        if getattr(runner, '_resume', False):
+            self.gradients = checkpoint.get(GRADIENTS) or {}
 
     def before_train_epoch(self, runner: Runner) -> None:
         self._validate(runner)
@@ -63,6 +104,9 @@ class DurableCheckpointHook(CheckpointHook):
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         # FlexibleRunner counts one more, whatever it is told: an epoch would be skipped.
         checkpoint['meta'].update(self.stands)
+        if _between_steps(runner):
+            named = network_of(runner.model).named_parameters()
+            checkpoint[GRADIENTS] = {n: p.grad.cpu() for n, p in named if p.grad is not None}
 
     def _step(self, runner: Runner) -> int:
         return runner.epoch if self.by_epoch else runner.iter
@@ -79,6 +123,7 @@ class DurableCheckpointHook(CheckpointHook):
         name, last = self.filename_tmpl.format(step), self._path(step)
         runner.message_hub.update_info('last_ckpt', last)
         _share_statistics(runner)
+        _share_gradients(runner)
         runner.save_checkpoint(
             self.out_dir,
             name,
@@ -128,6 +173,28 @@ def _share_statistics(runner: Runner) -> None:
     averages = [hook.ema_model for hook in runner.hooks if hasattr(hook, 'ema_model')]
     for model in (runner.model, *averages):
         all_reduce_params(model.buffers(), op='mean')
+
+
+def _between_steps(runner: Runner) -> bool:
+    """Whether parameters hold gradients of iterations that have not made a step."""
+    wrapper = runner.optim_wrapper
+    counts = getattr(wrapper, '_accumulative_counts', 1)
+    sharded = isinstance(runner.model, FullyShardedDataParallel)
+    return counts > 1 and wrapper._inner_count % counts > 0 and not sharded
+
+
+def _share_gradients(runner: Runner) -> None:
+    """Give each process the mean of all, of which the next step takes the mean again."""
+    if get_world_size() == 1 or not _between_steps(runner):
+        return
+    parameters = [p for p in runner.model.parameters() if p.requires_grad]
+    there = torch.tensor([p.grad is not None for p in parameters], device=parameters[0].device)
+    all_reduce(there := there.to(torch.uint8), 'max')
+    shared = [p for p, any_has in zip(parameters, there.tolist(), strict=True) if any_has]
+    for parameter in shared:
+        if parameter.grad is None:
+            parameter.grad = torch.zeros_like(parameter)
+    all_reduce_params([parameter.grad for parameter in shared], op='mean')
 
 
 def _validation_is_due(runner: Runner) -> bool:

@@ -127,6 +127,16 @@ def validated(runner, fails_at=None, interval=1, **more):
     return metric.seen, run.optim_wrapper.optimizer.param_groups[0]['lr']
 
 
+def test_early_stopping_knows_the_scores_before_a_resume(runner):
+    def epochs(patience, **more):
+        stop = dict(type='EarlyStoppingHook', monitor='score', rule='greater', patience=patience)
+        return validated(runner, custom_hooks=[stop], **more)[0]
+
+    assert epochs(1) == [1, 2]  # each score is worse than the one before
+    assert epochs(2, resume=True) == [3]
+    assert epochs(2, resume=True) == []
+
+
 @pytest.mark.parametrize('interval, epoch, left', [(1, 2, [2, 3, 4]), (2, 2, [2, 4]), (2, 4, [4])])
 def test_a_validation_that_was_cut_off_is_made_when_resumed(
     runner, tmp_path, interval, epoch, left
@@ -148,3 +158,38 @@ def test_after_a_validation_a_checkpoint_stands_where_the_training_does(runner, 
         epoch = int(path.stem.rpartition('_')[2])
         assert (meta['epoch'], meta['iter']) == (epoch, 4 * epoch), path
     assert len(list(tmp_path.glob('*.pth'))) == 2
+
+
+@pytest.mark.parametrize('by_epoch', [True, False], ids=['epochs', 'iterations'])
+def test_gradients_that_wait_for_their_step_are_resumed(runner, tmp_path, by_epoch):
+    """Three iterations make a step; the checkpoint is of the fourth."""
+    options = dict(
+        optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.1), accumulative_counts=3),
+        default_hooks=dict(checkpoint=HOOK | dict(max_keep_ckpts=-1, by_epoch=by_epoch)),
+    )
+    limit = 'max_epochs' if by_epoch else 'max_iters'
+    loop, first, last = dict(by_epoch=by_epoch), *((1, 2) if by_epoch else (4, 8))
+    torch.manual_seed(0)
+    rows = Numbers(8)
+    rows.rows = torch.randn(8, 4)
+    runner(rows=rows, train_cfg=loop | {limit: last}, **options).train()
+    name = f'{"epoch" if by_epoch else "iter"}_{{}}.pth'
+    whole = torch.load(tmp_path / name.format(last), weights_only=True)
+    load_from = str(tmp_path / name.format(first))
+    halves = runner(
+        rows=rows, train_cfg=loop | {limit: last}, load_from=load_from, resume=True, **options
+    )
+    halves.train()
+    for key, weight in halves.model.state_dict().items():
+        assert torch.equal(weight, whole['state_dict'][key]), key
+
+
+def test_a_folder_that_is_none_is_not_written_to(runner):
+    hook = HOOK | dict(out_dir='s3://bucket/runs', backend_args=dict(backend='atomic'))
+    with pytest.raises(ValueError, match='out_dir=s3://bucket/runs is no local folder.*=None'):
+        runner(default_hooks=dict(checkpoint=hook)).train()
+
+
+def test_an_unknown_option_is_refused_before_the_training(runner):
+    with pytest.raises(TypeError, match="unexpected keyword argument 'max_keep_ckpt'"):
+        runner(default_hooks=dict(checkpoint=HOOK | dict(max_keep_ckpt=2)))

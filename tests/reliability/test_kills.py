@@ -32,6 +32,16 @@ def test_statistics_of_two_processes(drills):
     ) == (1, [])
 
 
+def test_gradients_of_two_processes(drills):
+    """From a checkpoint after three iterations, of which two make a step."""
+    more = 'optim_wrapper = dict(accumulative_counts=2)\n'
+    assert drills.kill(
+        Variant('two processes, accumulated', 2, more=more),
+        1,
+        lambda job: job.reached(job.work.joinpath('epoch_1.pth').is_file),
+    ) == (1, [])
+
+
 def test_a_validation_that_was_killed_is_made(drills, tmp_path):
     variant, work = VARIANTS[0], tmp_path / 'work'
     drills.uninterrupted(variant)
