@@ -4,7 +4,7 @@ import importlib.machinery
 import importlib.metadata
 import importlib.util
 import inspect
-import logging
+import io
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -162,38 +162,53 @@ def tsm_optimizer_of_any_module(tsm: ModuleType) -> None:
 
 @after('mmaction.datasets.transforms.loading')
 def frames_that_were_asked_for(loading: ModuleType) -> None:
-    """``DecordInit`` and ``MMDecode`` open clips with decord, which may give other frames, unsaid.
+    """``DecordInit``, ``MMDecode``, ``PyAVInit`` and ``OpenCVInit`` give other frames, unsaid.
 
+    decord and OpenCV seek without asking where they arrived; the two latter go by the container's
+    number of frames, and take an earlier frame, or one from the start, for what is not there.
     decord has no wheels for Macs and ARM either (no upstream issue found). Cure: they open clips as
-    ``CheckedVideoInit`` does, which is exact or an error, and need no decord. Of these
-    ``DecordDecode(mode='efficient')`` takes the frames that were asked for, not key frames.
+    ``CheckedVideoInit`` does, which is exact or an error, and need no decord. Of these the
+    ``…Decode`` of ``mode='efficient'`` takes the frames that were asked for, not key frames.
     """
 
     @cache
-    def say_once() -> None:
+    def say_once(name: str) -> None:
         from mmengine.logging import print_log
 
-        message = 'DecordInit reads clips as CheckedVideoInit does: with PyAV, not with decord'
-        print_log(f'{message}; num_threads has no effect', 'current', logging.INFO)
+        message = f'{name} reads clips as CheckedVideoInit does: exactly, with PyAV'
+        print_log(message + '; num_threads has no effect' * (name == 'DecordInit'), 'current')
 
-    def saying(original: Callable) -> Callable:
-        def init(self: Any, *args: Any, **kwargs: Any) -> None:
-            original(self, *args, **kwargs)
-            say_once()
+    def saying(name: str) -> Callable:
+        def wrapped(original: Callable) -> Callable:
+            def init(self: Any, *args: Any, **kwargs: Any) -> None:
+                original(self, *args, **kwargs)
+                say_once(name)
 
-        return init
+            return init
 
-    def checked(_: Callable) -> Callable:
+        return wrapped
+
+    def opened(self: Any, filename: str) -> dict:
         from mmaction.registry import TRANSFORMS
 
+        if not hasattr(self, 'checked_init'):
+            init = TRANSFORMS.get('CheckedVideoInit')
+            self.checked_init = init(io_backend=self.io_backend, **self.kwargs)
+        return self.checked_init(dict(filename=filename))
+
+    def checked(_: Callable) -> Callable:
         def get_video_reader(self: Any, filename: str) -> Any:
-            if not hasattr(self, 'checked_init'):
-                init = TRANSFORMS.get('CheckedVideoInit')
-                self.checked_init = init(io_backend=self.io_backend, **self.kwargs)
             name = filename if splitext(filename)[1] else f'{filename}.mp4'  # as upstream's
-            return self.checked_init(dict(filename=name))['video_reader']
+            return opened(self, name)['video_reader']
 
         return get_video_reader
+
+    def checked_too(_: Callable) -> Callable:
+        def transform(self: Any, results: dict) -> dict:
+            results.update(opened(self, results['filename']))
+            return results
+
+        return transform
 
     def exact(original: Callable) -> Callable:
         def load_frames(self: Any, container: Any, frame_inds: Any) -> list:
@@ -203,9 +218,34 @@ def frames_that_were_asked_for(loading: ModuleType) -> None:
 
         return load_frames
 
-    replace(loading.DecordInit, '__init__', saying)
+    def exact_too(original: Callable) -> Callable:
+        def transform(self: Any, results: dict) -> dict:
+            if hasattr(results['video_reader'], 'get_batch'):
+                return loading.DecordDecode().transform(results)
+            return original(self, results)
+
+        return transform
+
+    def with_a_container(original: Callable) -> Callable:
+        def transform(self: Any, results: dict) -> dict:
+            import av
+
+            if hasattr(results['video_reader'], 'get_batch'):
+                source = results['video_reader'].source
+                file = io.BytesIO(source) if isinstance(source, bytes) else source
+                results['video_reader'] = av.open(file)
+            return original(self, results)
+
+        return transform
+
+    replace(loading.DecordInit, '__init__', saying('DecordInit'))
     replace(loading.DecordInit, '_get_video_reader', checked)
     replace(loading.DecordDecode, '_decord_load_frames', exact)
+    for name in ('PyAV', 'OpenCV'):
+        replace(getattr(loading, f'{name}Init'), '__init__', saying(f'{name}Init'))
+        replace(getattr(loading, f'{name}Init'), 'transform', checked_too)
+        replace(getattr(loading, f'{name}Decode'), 'transform', exact_too)
+    replace(loading.PyAVDecodeMotionVector, 'transform', with_a_container)
 
 
 def _refuse_unknown_options(cls: type) -> None:

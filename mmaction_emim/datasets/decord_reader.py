@@ -118,6 +118,10 @@ def misread_kind(source: str | os.PathLike | bytes) -> str:
                 keys.append(packet.pts)
                 if len(keys) == 2 and codec == 'h264':
                     whole_keys = decodes_alone(stream.codec_context, packet)
+                if len(keys) == 2 and codec == 'mpeg4':  # the two bits after VOP's start: intra
+                    whole_keys = (
+                        re.search(rb'\x00\x00\x01\xb6[\x00-\x3f]', bytes(packet)) is not None
+                    )
             hidden |= packet.is_discard
             open_group |= (
                 bool(keys) and None not in (packet.pts, keys[-1]) and packet.pts < keys[-1]
@@ -134,7 +138,7 @@ def misread_kind(source: str | os.PathLike | bytes) -> str:
     if open_group:
         return 'clips with open groups of pictures'
     if not whole_keys:
-        return 'clips with intra refresh'
+        return 'clips of which a key frame needs earlier ones'
     if len(set(stamps)) < len(stamps):
         return 'clips with equal or no time stamps'
     return ''

@@ -13,15 +13,19 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from itertools import chain, dropwhile
+from threading import Lock
 
 import av
 import numpy as np
 from av.sidedata.sidedata import SideDataContainer
+from av.stream import Disposition
 from av.video.reformatter import VideoReformatter
 
 # What can be sought in: a time stamp for every packet, and a frame in every packet.
 CONTAINERS = ('mov,mp4,m4a,3gp,3g2,mj2', 'matroska,webm')
 CODECS = ('h264', 'hevc', 'vp8', 'vp9', 'av1')
+# Of H.264, whose sequence parameter sets say more.
+HIGH_PROFILES = (100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135)
 # By which clips are found in a folder, in any letter case.
 VIDEO_SUFFIXES = frozenset(
     '.3g2 .3gp .asf .avi .divx .dv .f4v .flv .gif .h264 .hevc .m2ts .m2v .m4v .mjpeg .mjpg .mkv '
@@ -66,6 +70,7 @@ class VideoReader:
     """
 
     time_stamp_fault = ''
+    _container = _stream = None
 
     def __init__(
         self,
@@ -74,13 +79,12 @@ class VideoReader:
         name: str | None = None,
         strict: bool = False,
     ) -> None:
-        self._container = None
         self.name = name or name_of(source)
         # As an absolute path, since FFmpeg takes what is before a colon for a protocol.
         self.source = source if isinstance(source, bytes) else os.path.abspath(source)
         self.short_side = short_side
         self.strict = strict
-        self._reformatter = VideoReformatter()
+        self._lock = Lock()
         try:
             self._open()
             self._fps = float(self._stream.average_rate or 0)
@@ -99,6 +103,10 @@ class VideoReader:
 
     def __del__(self) -> None:
         self.close()
+
+    def __reduce__(self) -> tuple:
+        """A copy, also one in another process, opens the file itself."""
+        return type(self), (self.source, self.short_side, self.name, self.strict)
 
     def get_avg_fps(self) -> float:
         """Frames a second; 0.0 where unknown."""
@@ -121,10 +129,11 @@ class VideoReader:
             if not -self._length <= i < self._length:
                 raise IndexError(f'{self.name}: no frame {i} in a clip of {self._length}')
         indices = [i % self._length for i in indices]
-        try:
-            found = self._decode(sorted(set(indices)))
-        finally:
-            self.close()
+        with self._lock:  # of two threads in one decoder the process dies
+            try:
+                found = self._decode(sorted(set(indices)))
+            finally:
+                self.close()
         if len(sizes := sorted({frame.shape[:2] for frame in found.values()})) > 1:
             raise ValueError(f'{self.name}: frames differ in size (H, W): {sizes}')
         return np.stack([found[i] for i in indices]).view(Frames)
@@ -139,10 +148,13 @@ class VideoReader:
     def _open(self) -> None:
         file = io.BytesIO(self.source) if isinstance(self.source, bytes) else self.source
         options = {'err_detect': 'crccheck+bitstream+buffer+explode'} if self.strict else {}
+        self._process = os.getpid()
         self._container = av.open(file, options=options, metadata_errors='ignore')
         self._stream = self._container.streams.best('video')
         if self._stream is None or self._stream.codec_context is None:
             raise ValueError(f'{self.name}: holds no video stream that FFmpeg can decode')
+        if self._stream.disposition & Disposition.attached_pic:
+            raise ValueError(f'{self.name}: holds no video, but a picture beside sound')
         self._stream.codec_context.thread_count = 1
         self._stream.codec_context.options = options
 
@@ -159,7 +171,8 @@ class VideoReader:
             shown = codec != 'vp8' or (packet.size and memoryview(packet)[0] & 0x10)
             if packet.size and not packet.is_discard and shown:
                 frames.append((packet.pts, packet.is_keyframe))
-        if self._is_cut(first, [pts for pts, _ in frames]):
+        of_fields = codec == 'h264' and _allows_fields(_sps(first, self._stream.codec_context))
+        if of_fields or self._is_cut(first, [pts for pts, _ in frames]):
             keys = {pts for pts, is_key in frames if is_key}
             frames = [(frame.pts, frame.pts in keys) for frame in self._all_frames()]
         self._length = len(frames)
@@ -190,15 +203,22 @@ class VideoReader:
 
     def _decode(self, wanted: list[int]) -> dict[int, np.ndarray]:
         """The frames of sorted numbers, by their number."""
+        reformatter = VideoReformatter()
+
+        def images(frames: Iterator[tuple[int, av.VideoFrame]]) -> dict[int, np.ndarray]:
+            return {i: to_rgb(frame, reformatter, self.short_side) for i, frame in frames}
+
         if self._stamps:
             try:
-                return {i: self._to_rgb(frame) for i, frame in self._seek(wanted)}
+                return images(self._seek(wanted))
             except (_LostTrackError, av.FFmpegError):
                 pass  # counting finds the frame, or why there is none
-        return {i: self._to_rgb(frame) for i, frame in self._count(wanted)}
+        return images(self._count(wanted))
 
     def _seek(self, wanted: list[int]) -> Iterator[tuple[int, av.VideoFrame]]:
-        if self._container is None:
+        # A forked process shares the place in the file at which its parent reads.
+        if self._container is None or self._process != os.getpid():
+            self.close()
             self._open()
         due = None  # number of the frame that the decoder gives next
         for i in wanted:
@@ -240,9 +260,6 @@ class VideoReader:
             if damaged:
                 raise ValueError(f'{undecodable}it or one that it was predicted from is damaged')
             yield i, frame
-
-    def _to_rgb(self, frame: av.VideoFrame) -> np.ndarray:
-        return to_rgb(frame, self._reformatter, self.short_side)
 
 
 def to_rgb(
@@ -298,14 +315,67 @@ def decodes_alone(codec: av.CodecContext, packet: av.Packet) -> bool:
     return bool(frames)
 
 
+def _sps(packet: av.Packet, codec: av.CodecContext) -> bytes:
+    """The first sequence parameter set of H.264 (NAL unit type 7), to its end or beyond."""
+    extradata = codec.extradata or b''
+    if extradata[:1] == b'\1' and len(extradata) > 8:
+        return extradata[8:]
+    match = re.search(rb'\x00\x00\x01[\x07\x27\x47\x67].*', extradata + bytes(packet), re.DOTALL)
+    return match[0][3:] if match else b''
+
+
+def _allows_fields(sps: bytes) -> bool:
+    """Whether frames of H.264 may be coded as two fields, of which each may be a packet.
+
+    It is what ``frame_mbs_only_flag`` of 0 says, section 7.3.2.1.1 of the standard.
+    """
+    sps = sps[:1000].replace(b'\0\0\3', b'\0\0')
+    bits = iter(''.join(f'{byte:08b}' for byte in sps))
+
+    def u(count: int) -> int:
+        return int('0' + ''.join(next(bits, '1') for _ in range(count)), 2)
+
+    def ue() -> int:
+        zeros = 0
+        while not u(1):
+            zeros += 1
+        return (1 << zeros) - 1 + u(zeros)
+
+    u(8)
+    profile = u(8)
+    u(16)
+    ue()
+    if profile in HIGH_PROFILES:
+        is_444 = ue() == 3
+        u(is_444)
+        ue(), ue(), u(1)
+        for i in range((12 if is_444 else 8) * u(1)):  # scaling lists
+            size, scale, last = (16 if i < 6 else 64) * u(1), 8, 8
+            for _ in range(size):
+                if scale:
+                    code = ue()
+                    scale = (last + (code + 1 >> 1) * (1 if code & 1 else -1)) % 256
+                last = scale or last
+    ue()
+    order = ue()
+    if order == 0:
+        ue()
+    elif order == 1:
+        u(1), ue(), ue()
+        for _ in range(min(ue(), 255)):
+            ue()
+    ue(), u(1), ue(), ue()
+    return not u(1)
+
+
 def _holds_idr(packet: av.Packet, extradata: bytes | None) -> bool:
-    """Whether a packet of H.264 has an IDR slice (NAL unit type 5), where decoding can begin."""
+    """Whether a packet of H.264 is known to have an IDR slice, where decoding can begin."""
+    if not extradata or extradata[0] != 1:
+        return False  # start codes stand between the units: it is for the decoder to say
     data = bytes(packet)
-    if not extradata or extradata[0] != 1:  # start codes stand between the units
-        return re.search(rb'\x00\x00\x01[\x05\x25\x45\x65]', data) is not None
     at, size = 0, (extradata[4] & 3) + 1  # lengths of so many bytes stand before them
     while at + size < len(data):
-        if data[at + size] & 31 == 5:
+        if data[at + size] & 31 == 5:  # type of the unit
             return True
         at += size + int.from_bytes(data[at : at + size], 'big')
     return False

@@ -1,6 +1,7 @@
 """Clips of many kinds of which every frame shows its own number, as blocks that survive coding."""
 
 import io
+import re
 import struct
 from collections.abc import Callable, Sequence
 from fractions import Fraction
@@ -145,6 +146,11 @@ def _next_group(packet: av.Packet, i: int, group: int) -> av.Packet | None:
     return packet if group else None
 
 
+def _all_keys(packet: av.Packet, i: int, group: int) -> av.Packet:
+    packet.is_keyframe = True
+    return packet
+
+
 def _displayed(a: int, b: int, c: int, d: int, turn: Turn, **how) -> Callable[[Path], None]:
     """Pictures as ``turn`` makes them, and a display matrix that turns them back."""
 
@@ -158,6 +164,67 @@ def _displayed(a: int, b: int, c: int, d: int, turn: Turn, **how) -> Callable[[P
         path.write_bytes(data)
 
     return make
+
+
+def _fields(of_packet: int) -> Callable[[Path], None]:
+    """H.264 of which a frame is two fields, so many of them a packet; no encoder here makes it."""
+
+    def make(path: Path) -> None:
+        raw, fields = path.with_suffix('.h264'), _coded_fields()
+        raw.write_bytes(b''.join(fields))
+        with av.open(str(raw)) as clip, av.open(str(path), 'w') as output:
+            stream = output.add_stream_from_template(clip.streams.video[0])
+            for i in range(0, len(fields), of_packet):
+                packet = av.Packet(b''.join(fields[i : i + of_packet]))
+                packet.pts = packet.dts = i
+                packet.time_base, packet.duration = Fraction(1, 50), of_packet
+                packet.is_keyframe = i % 16 == 0
+                packet.stream = stream
+                output.mux(packet)
+
+    return make
+
+
+def _coded_fields(size: tuple[int, int] = (32, 64)) -> list[bytes]:
+    """Of every frame the upper and the lower field, of macroblocks that are not compressed."""
+    parameters = _unit(0x67, 'u8 77 u8 0 u8 40 ue 0 ue 0 ue 0 ue 4 ue 1 u1 0 ue 1 ue 1 u5 4')
+    parameters += _unit(0x68, 'ue 0 ue 0 u2 0 ue 0 ue 0 ue 0 u3 0 ue 0 ue 0 ue 0 u3 4')
+    fields = []
+    for i in range(FRAMES):
+        group, at = divmod(i, 8)
+        luma = picture(i, size).mean(2).clip(1, 254).astype(np.uint8)
+        for lower in (0, 1):
+            is_idr = at == lower == 0
+            header = f'ue 0 ue 7 ue 0 u4 {at} u1 1 u1 {lower} '
+            header += f'ue {group % 2} ' * is_idr + f'u8 {2 * at + lower} '
+            header += ('u2 0 ' if is_idr else 'u1 0 ') + 'ue 0 ue 1'
+            blocks = [
+                luma[y + lower : y + 32 : 2, x : x + 16].tobytes() + bytes([128]) * 128
+                for y in range(0, size[1], 32)
+                for x in range(0, size[0], 16)
+            ]
+            slice_ = _unit(0x65 if is_idr else 0x41, header, blocks)
+            fields.append(b'\0\0\0\1\x09\x10' + parameters * is_idr + slice_)
+    return fields
+
+
+def _unit(kind: int, fields: str, blocks: Sequence[bytes] = ()) -> bytes:
+    """A unit of H.264 behind its start code: ``u2 3`` is 3 in two bits, ``ue 3`` in Exp-Golomb."""
+    words, bits = fields.split(), ''
+    for code, value in zip(words[::2], map(int, words[1::2]), strict=True):
+        bits += f'{value:0{code[1:]}b}' if code[1:] != 'e' else _exp_golomb(value)
+    for block in blocks:  # I_PCM: type 25, then the samples on whole bytes
+        bits += _exp_golomb(25)
+        bits += '0' * (-len(bits) % 8) + ''.join(f'{byte:08b}' for byte in block)
+    bits += '1'
+    bits += '0' * (-len(bits) % 8)
+    data = int(bits, 2).to_bytes(len(bits) // 8, 'big')
+    return b'\0\0\0\1' + bytes([kind]) + re.sub(rb'\0\0(?=[\0-\3])', b'\0\0\3', data)
+
+
+def _exp_golomb(value: int) -> str:
+    code = f'{value + 1:b}'
+    return '0' * (len(code) - 1) + code
 
 
 def write_phone_clip(path: Path, turn: Turn = np.asarray) -> None:
@@ -242,6 +309,9 @@ KINDS = {
     'H.264, ts': Kind('.ts', _written()),
     'H.264, flv': Kind('.flv', _written()),
     'H.264, no container': Kind('.h264', _written()),
+    'H.264, fields, ts': Kind('.ts', _fields(2)),
+    'H.264, fields, mp4': Kind('.mp4', _fields(2)),
+    'H.264, a packet a field, mkv': Kind('.mkv', _fields(1)),
     'H.264, edit list': Kind('.mp4', _rewritten(_later), range(20, FRAMES)),
     'H.264, begins within a GOP': Kind('.mkv', _rewritten(_within_group), range(12, FRAMES)),
     'H.264, begins within a refresh': Kind('.mkv', _rewritten(_next_group, **REFRESH), None),
@@ -292,6 +362,7 @@ KINDS = {
     'MPEG-4, B-frames, avi': Kind('.avi', _written(codec='mpeg4', bf='2')),
     'MPEG-4, B-frames, mp4': Kind('.mp4', _written(codec='mpeg4', bf='2')),
     'MPEG-4, B-frames, mkv': Kind('.mkv', _written(codec='mpeg4', bf='2')),
+    'MPEG-4, every frame called a key frame': Kind('.mp4', _rewritten(_all_keys, codec='mpeg4')),
     'MPEG-2, mpg': Kind('.mpg', _written(codec='mpeg2video', bf='2')),
     'MPEG-2, ts': Kind('.ts', _written(codec='mpeg2video', bf='2')),
     'MPEG-2, begins within a GOP': Kind(

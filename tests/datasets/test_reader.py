@@ -1,16 +1,21 @@
 """Every frame the reader hands out is the one that decoding in order gives."""
 
+import gc
 import io
+import os
+import pickle
 import re
 import subprocess
 import sys
 import wave
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
 from av.codec.codec import UnknownCodecError
+from av.stream import Disposition
 
 from mmaction_emim.datasets import reader as reader_module
 from mmaction_emim.datasets.reader import VideoReader, time_stamp_fault
@@ -111,7 +116,9 @@ def test_real_clips(name):
     assert np.array_equal(VideoReader(path, strict=True).get_batch(range(len(truth))), truth)
 
 
-@pytest.mark.parametrize('kind', ['H.264, mp4', 'HEVC, open GOP, mkv', 'VP9, webm', 'AV1, mp4'])
+@pytest.mark.parametrize(
+    'kind', ['H.264, mp4', 'HEVC, open GOP, mkv', 'VP8, webm', 'VP9, webm', 'AV1, mp4']
+)
 def test_decoding_starts_at_the_key_frame_before(tmp_path, monkeypatch, kind):
     """At most a group of 12 or, without, 20 frames are decoded: no falling back on counting."""
     decoded = []
@@ -162,7 +169,7 @@ def test_short_side_scales_down_and_never_up(tmp_path, size, short_side, expecte
 
 def test_short_side_of_a_rotated_clip(tmp_path):
     path = make('H.264, rotated by 90', tmp_path)  # 64x48 as it is shown
-    assert VideoReader(path, 24).get_batch([3]).shape == (1, 24, 32, 3)
+    assert VideoReader(path, 20).get_batch([3]).shape == (1, 20, 27, 3)  # of 26.7
 
 
 @pytest.mark.parametrize('i', [FRAMES, -FRAMES - 1])
@@ -193,6 +200,62 @@ def test_missing_file_and_sound_alone(tmp_path):
         output.writeframes(bytes(16000))
     with pytest.raises(ValueError, match='a.wav: holds no video stream'):
         VideoReader(tmp_path / 'a.wav')
+
+
+def test_a_picture_beside_sound_is_no_video(tmp_path):
+    with av.open(str(tmp_path / 'a.mp4'), 'w') as output:
+        sound = output.add_stream('aac', rate=44100)
+        cover = output.add_stream('mjpeg', rate=25)
+        cover.width, cover.height, cover.pix_fmt = 64, 48, 'yuvj420p'
+        cover.disposition = Disposition.attached_pic
+        image = av.VideoFrame.from_ndarray(picture(0), format='rgb24')
+        output.mux([*cover.encode(image), *cover.encode(None)])
+        samples = av.AudioFrame.from_ndarray(np.zeros((2, 1024), np.float32), 'fltp', 'stereo')
+        samples.sample_rate = 44100
+        output.mux([*sound.encode(samples), *sound.encode(None)])
+    with pytest.raises(ValueError, match='a.mp4: holds no video, but a picture beside sound'):
+        VideoReader(tmp_path / 'a.mp4')
+
+
+@pytest.mark.parametrize('is_open', [True, False])
+def test_pickled_readers_read_the_same_frames(tmp_path, is_open):
+    reader = VideoReader(make('H.264, edit list', tmp_path))
+    if not is_open:
+        reader.get_batch([0])
+    copy = pickle.loads(pickle.dumps(reader))
+    assert np.array_equal(copy.get_batch([19, 2]), reader.get_batch([19, 2]))
+
+
+def test_threads_may_share_a_reader(tmp_path):
+    path = make('H.264, mp4', tmp_path)
+    reader = VideoReader(path)
+    wanted = [[i, FRAMES - 1 - i] for i in range(FRAMES)]
+    with ThreadPoolExecutor(4) as pool:
+        batches = list(pool.map(reader.get_batch, wanted))
+    assert [[shown(frame) for frame in batch] for batch in batches] == wanted
+
+
+@pytest.mark.skipif(not hasattr(os, 'fork'), reason='needs fork')
+def test_a_forked_process_does_not_move_where_its_parent_reads(tmp_path):
+    """They share the place in an open file; what FFmpeg reads at once is smaller than this one."""
+    path = tmp_path / 'a.mp4'
+    write(path, size=(320, 240), params='qp=0:keyint=1', turn=_noisy)
+    assert path.stat().st_size > 1e6
+    reader = VideoReader(path)
+    frames = reader._seek([0, 20, FRAMES - 1])
+    first = next(frames)
+    child = os.fork()
+    if not child:
+        reader.get_batch([30])
+        os._exit(0)
+    os.waitpid(child, 0)
+    found = [frame.pts for _, frame in (first, *frames)]
+    assert found == [reader._stamps[i] for i in (0, 20, FRAMES - 1)]
+
+
+def _noisy(image):
+    noise = np.random.default_rng(0).integers(0, 99, image.shape, np.uint8)
+    return image // 2 + noise
 
 
 @pytest.mark.parametrize(
@@ -240,6 +303,22 @@ def test_damaged_frames_are_errors_and_those_before_are_not(tmp_path):
             VideoReader(path).get_batch([2, i])
 
 
+def test_a_frame_that_the_decoder_does_not_give(tmp_path):
+    def change(packet, i, group):
+        if i < FRAMES - 1:
+            return packet
+        empty = av.Packet(b'\0\0\0\3\x46\1\x50')  # an access unit delimiter and no picture
+        empty.pts, empty.dts, empty.time_base = packet.pts, packet.dts, packet.time_base
+        return empty
+
+    write(tmp_path / 'whole.mp4', **HEVC, params='bframes=0')
+    rewrite(tmp_path / 'whole.mp4', tmp_path / 'a.mp4', change)
+    reader = VideoReader(tmp_path / 'a.mp4')
+    assert shown(reader.get_batch([FRAMES - 2])[0]) == FRAMES - 2
+    with pytest.raises(ValueError, match='frame 39 of 40 cannot be decoded: the last one is 38'):
+        reader.get_batch([FRAMES - 1])
+
+
 def test_frames_of_other_sizes_are_an_error(tmp_path):
     parts = [io.BytesIO(), io.BytesIO()]
     for part, size in zip(parts, ((64, 48), (96, 48)), strict=True):
@@ -268,6 +347,13 @@ def test_metadata_in_another_encoding(tmp_path):
     assert shown(VideoReader(path).get_batch([9])[0]) == 9
 
 
+@pytest.fixture
+def no_collector():
+    gc.disable()
+    yield
+    gc.enable()
+
+
 MEMORY = """
 import gc, mmap, sys
 from mmaction_emim.datasets.reader import VideoReader, time_stamp_fault
@@ -288,8 +374,9 @@ print(megabytes() - before)
 
 
 @pytest.mark.skipif(not Path('/proc/self/fd').exists(), reason='Linux tells what is open')
-def test_a_file_is_open_until_its_first_batch(tmp_path):
-    path = make('H.264, mp4', tmp_path)
+@pytest.mark.parametrize('kind', ['H.264, mp4', 'H.264, ts'])
+def test_a_file_is_open_until_its_first_batch(tmp_path, kind, no_collector):
+    path = make(kind, tmp_path)
     reader = VideoReader(path)
 
     def is_open():

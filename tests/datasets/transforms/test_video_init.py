@@ -31,6 +31,7 @@ READ_BY_DECORD = {
     'H.264, grey',
     'H.264, variable rate',
     'H.264, one frame',
+    'H.264, fields, mp4',
     'H.264, rotated by 90',
     'H.264, rotated by 180',
     'H.264, rotated by 270',
@@ -57,6 +58,30 @@ def read(path, wanted=(30, 0, 7, 7), init=CheckedVideoInit, **options):
 
 def numbers(imgs):
     return [shown(img) for img in imgs]
+
+
+@pytest.mark.parametrize('kind', ['H.264, edit list', 'H.264, rotated by 90', 'MPEG-2, ts'])
+@pytest.mark.parametrize('reader', ['PyAV', 'OpenCV'])
+def test_upstreams_other_readers_give_the_same_frames(tmp_path, reader, kind):
+    init_default_scope('mmaction')
+    path = tmp_path / f'a{KINDS[kind].suffix}'
+    KINDS[kind].make(path)
+    results = TRANSFORMS.build(dict(type=f'{reader}Init'))(dict(filename=str(path), label=3))
+    assert (results['total_frames'], results['label']) == (len(KINDS[kind].numbers), 3)
+    wanted = [15, 0, 7, 7, results['total_frames'] - 1]
+    results['frame_inds'] = np.array([wanted])
+    results = TRANSFORMS.build(dict(type=f'{reader}Decode'))(results)
+    assert numbers(results['imgs']) == [KINDS[kind].numbers[i] for i in wanted]
+    assert results['img_shape'] == results['imgs'][0].shape[:2] == (48, 64)
+
+
+def test_motion_vectors_are_still_read(tmp_path):
+    init_default_scope('mmaction')
+    write(tmp_path / 'a.mp4', 'mpeg4')
+    results = TRANSFORMS.build(dict(type='PyAVInit'))(dict(filename=str(tmp_path / 'a.mp4')))
+    results['frame_inds'] = np.array([3, 9])
+    vectors = TRANSFORMS.build(dict(type='PyAVDecodeMotionVector'))(results)['motion_vectors']
+    assert vectors.shape == (2, 48, 64, 2)
 
 
 @pytest.fixture
