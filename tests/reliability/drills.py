@@ -114,7 +114,9 @@ class Drills:
                 in_time = moment or after(self.random.uniform(0, length))
                 victims = in_time(job) and job.running()
                 if victims:
-                    job.kill(self.random.choice(victims))
+                    one = self.random.choice(victims)
+                    # Only a launcher would end the others before they have found each other.
+                    job.kill(*([one] if job.connected() else victims))
                     kills += 1
                 statuses = job.wait()
                 if not victims:

@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -19,6 +18,10 @@ import mmaction_emim  # noqa: F401
 
 # isort: split
 import mmengine.logging  # noqa: F401  what MMEngine's checkpoints hold is then known to be safe
+
+from mmaction_emim.engine.work_dir_lock import read_note
+
+from ..ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 TRAIN = str(ROOT / 'tools' / 'train.py')
@@ -47,7 +50,8 @@ class Variant(NamedTuple):
             text += "custom_hooks = [*_base_.custom_hooks, dict(type='EMAHook', momentum=0.1)]\n"
         if not self.by_epoch:
             text += BY_ITERATION.format(max_iters=STEPS * EPOCHS)
-        path.write_text(text + self.more)
+        if not path.exists() or path.read_text() != text + self.more:
+            path.write_text(text + self.more)  # else a job that is restarted may be reading it
         return path
 
 
@@ -136,6 +140,10 @@ class Job:
         for rank in range(variant.processes):
             ranked = environ and {'RANK': str(rank), 'LOCAL_RANK': str(rank), **environ}
             self.status[server.ask(argv=argv, log=str(self.log), environ=ranked)] = None
+
+    def connected(self) -> bool:
+        """Whether its processes have found each other: then the first takes the folder."""
+        return read_note(self.work).get('pid') in self.status
 
     def running(self) -> list[int]:
         for pid, status in self.status.items():
@@ -228,9 +236,9 @@ class Launched:
                     return pid
         raise LookupError(f'no rank {rank}: {self.log.read_text()[-2000:]}')
 
-    def until(self, path: Path) -> None:
+    def until(self, moment: Callable[[], bool]) -> None:
         deadline = time.monotonic() + SECONDS
-        while not path.exists():
+        while not moment():
             assert self.process.poll() is None and time.monotonic() < deadline, self.text()
             time.sleep(0.05)
 
@@ -283,12 +291,6 @@ def session(pid: int) -> list[int]:
             if os.getsid(int(folder.name)) == pid:
                 found.append(int(folder.name))
     return found
-
-
-def free_port() -> str:
-    with socket.socket() as server:
-        server.bind(('127.0.0.1', 0))
-        return str(server.getsockname()[1])
 
 
 def state(work: Path) -> dict[str, torch.Tensor]:

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from .jobs import free_port
+from ..ports import free_port
+from .jobs import SECONDS
 
 DAEMONS = ('slurmctld', 'slurmd')
 CONFIG = """
@@ -60,7 +61,7 @@ def slurm(folder: Path) -> Iterator[dict[str, str]]:
     daemons = [subprocess.Popen([name, '-D'], env=environ, stderr=subprocess.DEVNULL,
                                 stdout=subprocess.DEVNULL) for name in DAEMONS]  # fmt: skip
     try:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + SECONDS
         while b'idle' not in subprocess.run(['sinfo'], env=environ, capture_output=True).stdout:
             assert time.monotonic() < deadline, (folder / 'slurmd.log').read_text()
             time.sleep(0.2)
@@ -69,4 +70,4 @@ def slurm(folder: Path) -> Iterator[dict[str, str]]:
         subprocess.run(['scancel', '--full', '--user', user], env=environ, check=False)
         for daemon in reversed(daemons):
             daemon.terminate()
-            daemon.wait(60)
+            daemon.wait(SECONDS)

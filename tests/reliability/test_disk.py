@@ -44,23 +44,22 @@ def ends_and_goes_on(drills, job, sentence, mend, **more):
     assert differences(job.work, whole) == []
 
 
-def test_a_file_that_does_not_fit(drills, tmp_path):
-    job = drills.start(ONE, tmp_path / 'work')
-    first = tmp_path / 'work' / 'epoch_1.pth'
-    assert job.reached(first.is_file)
+def test_a_file_that_does_not_fit(drills, start_and_wait, gate, tmp_path):
+    job = start_and_wait(tmp_path / 'work')
     (pid,) = job.status
-    size = first.stat().st_size // 2
+    size = (job.work / 'epoch_1.pth').stat().st_size // 2
     resource.prlimit(pid, resource.RLIMIT_FSIZE, (size, size))
+    gate.open()
     ends_and_goes_on(drills, job, os.strerror(errno.EFBIG), lambda: None)
 
 
-def test_a_full_disk(drills, small_disk):
-    job = drills.start(ONE, small_disk / 'work')
-    assert job.reached((job.work / 'epoch_1.pth').is_file)
+def test_a_full_disk(drills, start_and_wait, gate, small_disk):
+    job = start_and_wait(small_disk / 'work')
     rest = small_disk / 'rest'
     with pytest.raises(OSError, match='No space'), open(rest, 'wb', buffering=0) as file:
         while True:
             file.write(bytes(2**16))
+    gate.open()
     ends_and_goes_on(drills, job, 'No space left on device', rest.unlink)
 
 
@@ -73,28 +72,23 @@ def test_a_folder_that_is_read_only(drills, small_disk):
         assert last.startswith(f"error: [Errno 30] Read-only file system: '{small_disk}"), last
 
 
-def test_a_folder_that_becomes_read_only(drills, small_disk):
-    """As after an error of the disk: what is open stays so, no file can be opened to write.
-
-    What was being written stays beside its place, for nothing can be removed either.
-    """
+def test_a_folder_that_becomes_read_only(drills, start_and_wait, gate, small_disk):
+    """As after an error of the disk: what is open stays so, no file can be opened to write."""
     work = small_disk / 'work'
-    job = drills.start(ONE, work)
-    assert job.reached((work / 'epoch_1.pth').is_file)
+    job = start_and_wait(work)
     subprocess.run(['mount', '--bind', str(work), str(work)], check=True)
-    read_only = ['mount', '-o', 'remount,bind,ro', str(work)]
-    while subprocess.run(read_only, capture_output=True).returncode:  # busy in a write
-        assert job.running()
+    subprocess.run(['mount', '-o', 'remount,bind,ro', str(work)], check=True)
+    gate.open()
     writable = partial(subprocess.run, ['umount', str(work)], check=True)
     ends_and_goes_on(drills, job, f"[Errno 30] Read-only file system: '{work}/", writable)
 
 
-def test_data_that_vanishes_and_comes_back(drills, tmp_path):
+def test_data_that_vanishes_and_comes_back(drills, start_and_wait, gate, tmp_path):
     data = tmp_path / 'data'
     shutil.copytree(drills.data, data)
-    job = drills.start(ONE, tmp_path / 'work', data=data)
-    assert job.reached((job.work / 'epoch_1.pth').is_file)
+    job = start_and_wait(tmp_path / 'work', data=data)
     data.rename(tmp_path / 'away')
+    gate.open()
     back = (tmp_path / 'away').rename
     sentence = f'the folder {data} is gone or empty'
     ends_and_goes_on(drills, job, sentence, lambda: back(data), data=data)

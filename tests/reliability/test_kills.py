@@ -6,8 +6,10 @@ import socket
 
 import pytest
 
+from ..ports import free_port
 from .drills import MOMENTS
-from .jobs import VARIANTS, Variant, free_port, session
+from .gate import Gate
+from .jobs import SECONDS, STEPS, VARIANTS, Variant, session
 
 pytestmark = pytest.mark.slow
 
@@ -45,8 +47,9 @@ def test_gradients_of_two_processes(drills):
 def test_a_validation_that_was_killed_is_made(drills, tmp_path):
     variant, work = VARIANTS[0], tmp_path / 'work'
     drills.uninterrupted(variant)
-    job = drills.start(variant, work)
-    assert MOMENTS['in a validation'](job)
+    gate = Gate(tmp_path / 'gate', 2 * STEPS, 'val')
+    job = drills.start(variant._replace(more=gate.config()), work)
+    assert job.reached(gate.reached(), 0.01), job.log.read_text()[-3000:]
     job.kill(*job.running())
     job.wait()
     assert drills.start(variant, work, '--resume').wait() == [0]
@@ -61,38 +64,36 @@ def scores(work):
     return [{key: line[key] for key in keys} for line in lines if 'acc/top1' in line]
 
 
-def test_a_second_training_in_the_folder_is_refused(drills, tmp_path):
-    variant, work = VARIANTS[0], tmp_path / 'work'
-    drills.uninterrupted(variant)
-    first = drills.start(variant, work)
-    assert first.reached((work / 'epoch_1.pth').is_file)
+def test_a_second_training_in_the_folder_is_refused(drills, start_and_wait, gate, tmp_path):
+    work = tmp_path / 'work'
+    first = start_and_wait(work)
     before = {path: path.stat().st_mtime_ns for path in work.glob('*/*.log')}
-    second = drills.start(variant, work)
+    second = drills.start(VARIANTS[0], work)
     assert second.wait() == [1]
     (pid,) = first.status
     sentence = f'error: {work}: process {pid} on {socket.gethostname()} (since'
     assert sentence in second.log.read_text()
     assert before.keys() == set(work.glob('*/*.log'))
+    gate.open()
     assert first.wait() == [0]
 
 
-def test_a_process_that_is_killed_ends_the_others(drills, tmp_path):
+def test_a_process_that_is_killed_ends_the_others(start_and_wait, gate, tmp_path):
     """In bounded time; without a launcher that would end them."""
-    job = drills.start(Variant('two', processes=2, workers=2), tmp_path / 'work')
-    assert job.reached((tmp_path / 'work' / 'epoch_1.pth').is_file)
+    job = start_and_wait(tmp_path / 'work', variant=Variant('two', processes=2, workers=2))
     job.kill([*job.status][1])
-    assert job.wait(90) == [1, -9]
+    gate.open()
+    assert job.wait() == [1, -9]
     text = job.log.read_text()
     name = re.escape(socket.gethostname())
     assert re.search(rf'error: process 0 of 2, on {name}: another process of this job has', text)
 
 
-def test_a_slurm_job_that_was_requeued_resumes(drills, tmp_path):
+def test_a_slurm_job_that_was_requeued_resumes(drills, start_and_wait, gate, tmp_path):
     variant, work = VARIANTS[0], tmp_path / 'work'
     task = dict(SLURM_PROCID='0', SLURM_NTASKS='1', SLURM_LOCALID='0', SLURM_NODELIST='localhost')
     task.update(SLURM_JOB_ID='7', MASTER_ADDR='127.0.0.1', MASTER_PORT=free_port())
-    job = drills.start(variant, work, '--launcher', 'slurm', **task)
-    assert job.reached((work / 'epoch_2.pth').is_file)
+    job = start_and_wait(work, '--launcher', 'slurm', **task)
     job.kill(*job.running())
     job.wait()
     job = drills.start(variant, work, '--launcher', 'slurm', SLURM_RESTART_COUNT='1', **task)
@@ -101,11 +102,11 @@ def test_a_slurm_job_that_was_requeued_resumes(drills, tmp_path):
     assert 'resumed epoch: ' in job.log.read_text() and (work / 'epoch_4.pth').is_file()
 
 
-def test_workers_of_a_killed_process_end(drills, tmp_path):
-    job = drills.start(VARIANTS[1], tmp_path / 'work')
+def test_workers_of_a_killed_process_end(start_and_wait, tmp_path):
+    job = start_and_wait(tmp_path / 'work', variant=VARIANTS[1])
     (pid,) = job.status
-    assert job.reached(lambda: len(session(pid)) == 3, 0.01)
     workers = [each for each in session(pid) if each != pid]
+    assert len(workers) == 2
     job.kill(pid)
     job.wait()
-    assert job.gone(workers, 60)
+    assert job.gone(workers, SECONDS)

@@ -71,17 +71,20 @@ class Submitted:
 
 
 @pytest.fixture
-def submitted(cluster, drills, tmp_path):
-    job = Submitted(cluster, TWO.config(drills.data, tmp_path), tmp_path / 'work')
+def submitted(cluster, drills, gate, tmp_path):
+    """It waits at the gate."""
+    config = TWO._replace(more=gate.config()).config(drills.data, tmp_path)
+    job = Submitted(cluster, config, tmp_path / 'work')
+    job.until(gate.reached(2))
     yield job
     subprocess.run(['scancel', job.id], env=job.environ, check=False)
 
 
-def test_a_job_that_is_requeued_resumes(drills, submitted):
+def test_a_job_that_is_requeued_resumes(drills, submitted, gate):
     whole, _ = drills.uninterrupted(TWO)
-    submitted.until((submitted.work / 'epoch_2.pth').is_file)
     submitted.slurm('scontrol', 'requeue', submitted.id)
     submitted.until(lambda: submitted.state() == 'PENDING')
+    gate.open()
     submitted.slurm('scontrol', 'update', f'JobId={submitted.id}', 'StartTime=now')
     submitted.until(lambda: submitted.state() not in ('PENDING', 'RUNNING', 'COMPLETING'))
     said = submitted.log.read_text()
@@ -91,9 +94,7 @@ def test_a_job_that_is_requeued_resumes(drills, submitted):
 
 
 def test_a_task_that_dies_ends_the_job(submitted):
-    submitted.until((submitted.work / 'epoch_1.pth').is_file)
     os.kill(submitted.task(1), 9)
-    killed = time.monotonic()
     submitted.until(lambda: submitted.state() not in ('RUNNING', 'COMPLETING'))
-    assert submitted.state() == 'FAILED' and time.monotonic() - killed < 60
+    assert submitted.state() == 'FAILED'
     assert 'task 1: Killed' in submitted.log.read_text()
