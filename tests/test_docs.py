@@ -9,8 +9,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
+OUTPUT = ('build', 'data', 'work_dirs')  # what is written there meanwhile is no page of ours
 FOLDERS = [path for path in ROOT.iterdir() if path.is_dir() and not path.name.startswith('.')]
+FOLDERS = [path for path in FOLDERS if path.name not in OUTPUT]
 PAGES = [page for folder in FOLDERS for page in folder.rglob('*.md') if '_build' not in page.parts]
+PAGES += [page for name in OUTPUT if (page := ROOT / name / 'README.md').exists()]
 PAGES = sorted([*ROOT.glob('*.md'), *PAGES])
 
 

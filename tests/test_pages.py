@@ -14,6 +14,7 @@ import pytest
 from . import in_process
 from .conftest import ROOT
 from .own_clips import write_own_clips
+from .ports import free_port
 
 PAGES = (
     'install',
@@ -146,7 +147,7 @@ def in_a_shell(command: str, place: Path) -> subprocess.CompletedProcess:
         place, command = ROOT, command.replace('pip install', dry)
     command = command.replace('less ', 'cat ').replace(' 8 ', ' 2 --work-dir work_dirs/two ')
     path = f'{Path(sys.executable).parent}{os.pathsep}{os.environ["PATH"]}'
-    environment = {**os.environ, 'PATH': path}
+    environment = {**os.environ, 'PATH': path, 'PORT': free_port()}
     return subprocess.run(
         command, shell=True, cwd=place, env=environment, capture_output=True, text=True, check=False
     )
@@ -167,7 +168,7 @@ def test_the_tutorial_runs(tmp_path):
     environment = {'PATH': f'{Path(sys.executable).parent}{os.pathsep}{os.environ["PATH"]}'}
     with patch.dict(os.environ, environment):
         resources = {'metadata': {'path': str(place)}}
-        NotebookClient(notebook, timeout=900, resources=resources).execute()
+        NotebookClient(notebook, timeout=900, startup_timeout=900, resources=resources).execute()
     outputs = [output for cell in notebook.cells for output in cell.get('outputs', ())]
     said = ''.join(output.get('text', '') for output in outputs)
     assert 'left out' in said

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from ..conftest import ROOT
-from .test_train_and_test import CONFIG, free_port, overrides
+from ..ports import free_port
+from .test_train_and_test import CONFIG, overrides
 
 
 @pytest.mark.slow

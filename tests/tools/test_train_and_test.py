@@ -3,7 +3,6 @@
 import json
 import re
 import shutil
-import socket
 import sys
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import pytest
 import torch
 
 from ..conftest import ROOT
+from ..ports import free_port
 
 CONFIG = 'configs/emim_motionshapes.py'
 UPSTREAM = Path(mmaction.__file__).parent / '.mim' / 'tools' / 'train.py'
@@ -33,12 +33,6 @@ def overrides(data, epochs=1, batch=16):
 
 def top1(output):
     return re.findall(r'acc/top1: ([\d.]+)', output)[-1]
-
-
-def free_port():
-    with socket.socket() as server:
-        server.bind(('127.0.0.1', 0))
-        return str(server.getsockname()[1])
 
 
 @pytest.fixture(scope='module')
