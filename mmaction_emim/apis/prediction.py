@@ -84,7 +84,7 @@ class Prediction:
 def write_json(predictions: Sequence[Prediction], path: Path, about: dict[str, Any]) -> None:
     """Write ``{**about, "predictions": [...]}``, each as :meth:`.Prediction.as_dict` has it."""
     content = {**about, 'predictions': [one.as_dict() for one in predictions]}
-    write_text(Path(path), json.dumps(content, indent=1, ensure_ascii=False) + '\n')
+    write_text(Path(path), _as_utf8(json.dumps(content, indent=1, ensure_ascii=False)) + '\n')
 
 
 def write_csv(predictions: Sequence[Prediction], path: Path) -> None:
@@ -106,4 +106,9 @@ def write_csv(predictions: Sequence[Prediction], path: Path) -> None:
         if one.error is not None:
             row = [one.clip, '', '', '', '', one.error]
             rows.writerow([*row, ''] if several else row)
-    write_text(Path(path), table.getvalue())
+    write_text(Path(path), _as_utf8(table.getvalue()))
+
+
+def _as_utf8(text: str) -> str:
+    """The text with ``\\udcXX`` for bytes of file names that are no UTF-8, as JSON has them too."""
+    return text.encode('utf-8', 'backslashreplace').decode()

@@ -17,6 +17,7 @@ from mmengine.config import Config
 from mmengine.logging import MMLogger
 
 from mmaction_emim.apis import MotionInferencer, clips_of
+from mmaction_emim.apis.prediction import Prediction, write_csv, write_json
 from mmaction_emim.datasets.motion_shapes import CLASSES
 from mmaction_emim.datasets.prepare.own.clips import find_clips
 from mmaction_emim.datasets.reader import VideoReader
@@ -218,6 +219,16 @@ def test_the_search_follows_links_and_leaves_hidden_files_out(tmp_path):
     ]
     assert searched[:2] == ['.', '1.mp4']
     assert all('._' not in path and path.count('back') <= 1 for path in searched)
+
+
+def test_a_name_that_is_no_utf8_costs_no_answer(tmp_path):
+    predictions = [Prediction('/caf\udce9.mp4', error='empty'), Prediction('/b.mp4', error='cut')]
+    write_csv(predictions, tmp_path / 'x.csv')
+    write_json(predictions, tmp_path / 'x.json', {})
+    rows = (tmp_path / 'x.csv').read_text().splitlines()[1:]
+    assert rows == [r'/caf\udce9.mp4,,,,,empty', '/b.mp4,,,,,cut']
+    said = json.loads((tmp_path / 'x.json').read_text())['predictions']
+    assert [one['clip'] for one in said] == ['/caf\udce9.mp4', '/b.mp4']
 
 
 def test_a_config_of_image_folders_answers_videos_too(root, clips, motion_shapes, tmp_path):
