@@ -30,12 +30,12 @@ def correlate_rows(a: Tensor, b: Tensor, patch: tuple[int, int], step: tuple[int
     rows, columns = (-(-side // by) for side, by in zip((H, W), step, strict=True))
     blocks = -(-columns // QUERIES)
     queries = -(-columns // blocks)
-    keys = queries + patch[1] - 1
+    keys, padded = queries + patch[1] - 1, blocks * queries
 
     def split(x: Tensor) -> Tensor:
         """Rows and columns a step apart are a frame of its own: (rows, frames, C, columns)."""
-        x = F.pad(x, (0, blocks * queries * step[1] - W, 0, rows * step[0] - H))
-        x = x.view(B, C, rows, step[0], -1, step[1])
+        x = F.pad(x, (0, padded * step[1] - W, 0, rows * step[0] - H))
+        x = x.view(B, C, rows, step[0], padded, step[1])
         return x.permute(2, 0, 3, 5, 1, 4).flatten(1, 3)
 
     top, left = ((n - 1) // 2 for n in patch)
@@ -44,7 +44,7 @@ def correlate_rows(a: Tensor, b: Tensor, patch: tuple[int, int], step: tuple[int
     b = F.pad(split(b), (left, right, 0, 0, 0, 0, top, bottom))
     b = b.unfold(3, keys, queries).permute(0, 1, 3, 2, 4).flatten(1, 2)
     out = _Bands.apply(a.contiguous(), b.contiguous())
-    out = out.view(patch[0], rows, B, *step, -1, patch[1])
+    out = out.view(patch[0], rows, B, *step, padded, patch[1])
     out = out.permute(2, 0, 6, 1, 3, 5, 4).flatten(5, 6).flatten(3, 4)
     return out[..., :H, :W]
 

@@ -112,6 +112,15 @@ def test_compiled_it_computes_the_same(patch_size):
     torch.testing.assert_close(*grads)
 
 
+@pytest.mark.parametrize('patch_size', [1, 3, 17])
+def test_no_maps_at_all(patch_size):
+    a, b = maps((0, 2, 4, 5))
+    out = ops.spatial_correlation_sample(a, b, patch_size=patch_size)
+    assert out.shape == (0, patch_size, patch_size, 4, 5)
+    out.sum().backward()
+    assert a.grad.shape == b.grad.shape == a.shape
+
+
 @pytest.mark.parametrize('patch_size', [3, 17])
 def test_second_order_gradients_are_refused_not_wrong(patch_size):
     a, b = maps((1, 2, 4, 5))

@@ -35,6 +35,13 @@ class TokenGrid(Layout):
         self.grid = tuple(grid)
         self.order = order
         self.prefix = prefix
+        T, H, W = grid
+        self.length, self.group = {  # of a sequence, and sequences of a clip
+            'clip': (T * H * W, 1),
+            'image': (H * W, T),
+            'patch': (H * W * T, 1),
+            'track': (T, H * W),
+        }[order]
 
     def split(self, x: Tensor, *context: Any) -> tuple[Tensor, Tensor]:
         """A layer's input -> tokens (B, T, H, W, C) and those before them, (sequences, prefix, C).
@@ -43,12 +50,7 @@ class TokenGrid(Layout):
             ValueError: Its shape is not what ``grid``, ``order`` and ``prefix`` make.
         """
         T, H, W = self.grid
-        length, group = {
-            'clip': (T * H * W, 1),
-            'image': (H * W, T),
-            'patch': (H * W * T, 1),
-            'track': (T, H * W),
-        }[self.order]
+        length, group = self.length, self.group
         if x.dim() != 3 or x.shape[1] != self.prefix + length or x.shape[0] % group:
             raise ValueError(
                 f'tokens must be (a multiple of {group}, {self.prefix} + {length}, C) for '
@@ -56,15 +58,14 @@ class TokenGrid(Layout):
                 f'got {tuple(x.shape)}'
             )
         prefix, x = x[:, : self.prefix], x[:, self.prefix :]
+        B, C = x.shape[0] // group, x.shape[-1]
         if self.order in ('clip', 'image'):
-            return x.reshape(-1, T, H, W, x.shape[-1]), prefix
-        return x.reshape(-1, H, W, T, x.shape[-1]).permute(0, 3, 1, 2, 4), prefix
+            return x.reshape(B, T, H, W, C), prefix
+        return x.reshape(B, H, W, T, C).permute(0, 3, 1, 2, 4), prefix
 
     def merge(self, tokens: Tensor, prefix: Tensor) -> Tensor:
         """The inverse of :meth:`split`."""
-        B, T, H, W, C = tokens.shape
         if self.order in ('patch', 'track'):
             tokens = tokens.permute(0, 2, 3, 1, 4)
-        sequences = {'clip': B, 'image': B * T, 'patch': B, 'track': B * H * W}[self.order]
-        x = tokens.reshape(sequences, -1, C)
+        x = tokens.reshape(tokens.shape[0] * self.group, self.length, tokens.shape[-1])
         return torch.cat([prefix, x], dim=1) if self.prefix else x

@@ -88,6 +88,8 @@ def test_orders(order, shape, place):
     for at in np.ndindex(2, *GRID):
         assert torch.equal(tokens[at], x[place(*at)])
     assert torch.equal(layout.merge(tokens, prefix), x)
+    none = x[:0]
+    assert layout.merge(*layout.split(none)).shape == none.shape
 
 
 def test_inserted_nothing_changes_and_names_stay(net):
