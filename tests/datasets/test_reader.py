@@ -242,7 +242,7 @@ def test_a_forked_process_does_not_move_where_its_parent_reads(tmp_path):
     write(path, size=(320, 240), params='qp=0:keyint=1', turn=_noisy)
     assert path.stat().st_size > 1e6
     reader = VideoReader(path)
-    frames = reader._seek([0, 20, FRAMES - 1])
+    frames = reader._seek(range(FRAMES))
     first = next(frames)
     child = os.fork()
     if not child:
@@ -250,7 +250,7 @@ def test_a_forked_process_does_not_move_where_its_parent_reads(tmp_path):
         os._exit(0)
     os.waitpid(child, 0)
     found = [frame.pts for _, frame in (first, *frames)]
-    assert found == [reader._stamps[i] for i in (0, 20, FRAMES - 1)]
+    assert found == reader._stamps
 
 
 def _noisy(image):
