@@ -6,12 +6,15 @@ import numpy as np
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure  # without pyplot: no global state, no display
 
+from mmaction_emim.utils.figures import as_written
+
 FEW = 30  # classes whose names stand at the axes
 FEWER = 15  # classes whose shares stand in the cells
 LONGEST = 40  # characters of a name
 UNREAD = '(not read)'
 
 
+@as_written
 def bars_figure(
     values: np.ndarray,
     mean: tuple[str, float],
@@ -51,6 +54,7 @@ def bars_figure(
     return figure
 
 
+@as_written
 def confusion_figure(confusion: np.ndarray, unread: np.ndarray, names: Sequence[str]) -> Figure:
     """The confusion matrix, each row a share of its class's clips.
 

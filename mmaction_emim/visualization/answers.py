@@ -9,6 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure  # without pyplot: no global state, no display
 
+from mmaction_emim.utils.figures import as_written
+
 BEST, OTHER = '#0072b2', '#9ecae1'  # of one hue: told apart in grey too
 DPI = 100
 NAME = 34  # characters of a class beside its bar
@@ -37,6 +39,7 @@ class Answer(NamedTuple):
     said: int = 1
 
 
+@as_written
 def draw_sheet(answers: Sequence[Answer], caption: str = '') -> np.ndarray:
     """One picture, a row a clip: its frames, its motion, bars of its classes.
 
@@ -72,11 +75,16 @@ def draw_sheet(answers: Sequence[Answer], caption: str = '') -> np.ndarray:
 
 def annotated_frames(answer: Answer) -> Iterator[np.ndarray]:
     """The clip's frames beside its bars, each (288, 832, 3) uint8, RGB, whatever its size."""
-    figure = Figure(figsize=(PANEL / DPI, HEIGHT / DPI), dpi=DPI, layout='constrained')
-    _draw_bars(figure.add_subplot(), answer)
-    panel = _pixels(figure)
+    panel = _panel(answer)
     for frame in answer.frames:
         yield np.hstack([_fitted(frame), panel])
+
+
+@as_written
+def _panel(answer: Answer) -> np.ndarray:
+    figure = Figure(figsize=(PANEL / DPI, HEIGHT / DPI), dpi=DPI, layout='constrained')
+    _draw_bars(figure.add_subplot(), answer)
+    return _pixels(figure)
 
 
 def _draw_bars(axes: Axes, answer: Answer) -> None:

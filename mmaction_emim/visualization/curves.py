@@ -10,6 +10,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure  # without pyplot: no global state, no display
 
+from mmaction_emim.utils.figures import as_written
+
 # Okabe and Ito's colours, told apart by the colour-blind; strokes differ, too.
 COLOURS = ('#0072B2', '#D55E00', '#009E73', '#CC79A7', '#E69F00', '#56B4E9', '#000000')
 FIGURES = 'acc/top1', 'acc/mean_average_precision'
@@ -134,6 +136,7 @@ def _iteration(record: dict, train: list[dict]) -> int:
     return record['step'] if after is None else after
 
 
+@as_written
 def plot_curves(runs: Sequence[Curves]) -> Figure:
     """Loss, accuracy, learning rate and throughput of the runs on one page.
 

@@ -6,6 +6,8 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure  # without pyplot: no global state, no display
 
+from mmaction_emim.utils.figures import as_written
+
 COLUMNS = 1000
 DPI = 100
 NAME = 34  # characters of a class
@@ -55,6 +57,7 @@ class TimelineRecord:
         return np.array([self._start, *ends]), np.stack(rows)
 
 
+@as_written
 def draw_timeline(
     edges: np.ndarray, probabilities: np.ndarray, names: Sequence[str], most: int = 8
 ) -> np.ndarray:
