@@ -53,12 +53,26 @@ class ConfigFile(NamedTuple):
     """A file of a config's chain.
 
     Attributes:
+        name: Its path.
         sets: Line of each name that it sets.
-        reads: Names whose value it reads, those of its base files included.
+        loads: Names whose value it reads.
+        of_base: Names whose value it reads by ``_base_.NAME``.
     """
 
+    name: str
     sets: dict[str, int]
-    reads: set[str]
+    loads: set[str]
+    of_base: set[str]
+
+    @property
+    def reads(self) -> set[str]:
+        """Names whose value it reads, those of its base files included."""
+        return self.loads | self.of_base
+
+    @property
+    def is_derived(self) -> bool:
+        """Whether it has base files."""
+        return '_base_' in self.sets
 
 
 def read_keys() -> set[str]:
@@ -68,54 +82,60 @@ def read_keys() -> set[str]:
 
 def config_files(cfg: Config) -> list[ConfigFile]:
     """The files of a config, base files first; one of JSON or YAML counts as reading every word."""
-    texts = ['']
+    parts = [['', '']]
     for line in (cfg.text or '').split('\n'):
         if line.endswith('.py') and Path(line).is_absolute():  # as MMEngine heads each
-            texts.append('')
+            parts.append([line, ''])
         else:
-            texts[-1] += f'{line}\n'
-    return [_config_file(text) for text in texts if text.strip()]
+            parts[-1][1] += f'{line}\n'
+    files = [_config_file(*part) for part in parts if part[1].strip()]
+    return [*files[:-1], *(file._replace(name=str(cfg.filename)) for file in files[-1:])]
 
 
-def _config_file(text: str) -> ConfigFile:
+def _config_file(name: str, text: str) -> ConfigFile:
     try:
         tree = ast.parse(text)
     except SyntaxError:
-        return ConfigFile({}, {*re.findall(r'\w+', text)})
+        return ConfigFile(name, {}, {*re.findall(r'\w+', text)}, set())
     names = [node for node in ast.walk(tree) if isinstance(node, ast.Name)]
     sets = {name.id: name.lineno for name in names if isinstance(name.ctx, ast.Store)}
-    reads = {name.id for name in names if isinstance(name.ctx, ast.Load)}
-    return ConfigFile(sets, reads | {*re.findall(r'\b_base_\.(\w+)', text)})
+    loads = {name.id for name in names if isinstance(name.ctx, ast.Load)}
+    return ConfigFile(name, sets, loads, {*re.findall(r'\b_base_\.(\w+)', text)})
 
 
 def unread(cfg: Config) -> Iterator[str]:
     """Top-level keys that nobody reads, in a sentence each.
 
     Those of MMAction2 0.x, those that are almost a key that is read, or a variable, and others that
-    the last file of a chain sets; there not names that begin with ``_``, nor variables of a split
-    beside the loaders, as ``ann_file_test``.
+    a file with base files sets; there not names that begin with ``_``, nor variables of a split
+    beside the loaders, as ``ann_file_test``. What a file without base files sets may be for those
+    that derive from it.
     """
     read = read_keys()
     likely = {key for key in {*read, *cfg} if not key.startswith('tta_')}  # of test_pipeline
     files = config_files(cfg)
     read |= {name for file in files for name in file.reads}
-    mine = files[-1].sets if files and '_base_' in files[-1].sets else {}
-    sets_a_loader = any(name.endswith('_dataloader') for name in mine)
+    derived = {key: file for file in files if file.is_derived for key in file.sets}
     for key in (key for key in cfg if key not in read):
-        where = f'{cfg.filename}:{mine[key]}' if key in mine else f'{cfg.filename}'
+        file = derived.get(key)
+        where = f'{file.name}:{file.sets[key]}' if file else f'{cfg.filename}'
         if key in TODAY:
             yield f'{where}: {key} is read by nobody since MMAction2 1.0; set {TODAY[key]}'
         elif close := get_close_matches(key, likely - {key}, n=1, cutoff=CLOSE):
             yield f'{where}: {key} is read by nobody; did you mean {close[0]}?'
-        elif key not in mine or key.startswith('_'):
+        elif not file or key.startswith('_'):
             continue
         elif same := [path for path in _paths(cfg) if path.endswith(f'.{key}')]:
             yield f'{where}: {key} is read by nobody; did you mean {" or ".join(same[:3])}?'
-        elif not (sets_a_loader and _OF_A_SPLIT.fullmatch(key)):
+        elif not (_sets_a_loader(file) and _OF_A_SPLIT.fullmatch(key)):
             yield (
                 f'{where}: {key} is read by nobody; leave it out, or call it _{key} where code of '
                 'your own reads it'
             )
+
+
+def _sets_a_loader(file: ConfigFile) -> bool:
+    return any(name.endswith('_dataloader') for name in file.sets)
 
 
 def _paths(node: Any, path: str = '') -> Iterator[str]:

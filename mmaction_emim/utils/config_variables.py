@@ -4,9 +4,7 @@ MMEngine reads base files before the config that derives from them, and a config
 ``--cfg-options``: by then the old value is wherever it was used.
 """
 
-import ast
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
@@ -72,47 +70,49 @@ def complete_overrides(cfg: Config, overrides: dict[str, Any], used: set[str]) -
 
 
 def check_variables(cfg: Config) -> None:
-    """Refuse a config file that sets a variable which its base file has already used.
+    """Refuse a config of which a file sets a variable that its base files have already used.
 
-    Any variable that the base file alone reads, not ``VARIABLES`` only. The copy of a config that a
+    Any variable that the base files alone read, not ``VARIABLES`` only. The copy of a config that a
     run leaves has no base file, and every value is there by itself.
 
     Raises:
         ValueError: Names file, line, variable and what keeps another value.
     """
-    file = Path(cfg.filename)
-    if file.suffix != '.py':
-        return
-    tree = ast.parse(file.read_text(encoding='utf-8'))
-    names = [node for node in ast.walk(tree) if isinstance(node, ast.Name)]
-    if '_base_' not in {node.id for node in names}:
-        return
-    read = {node.id for node in names if isinstance(node.ctx, ast.Load)}
-    *bases, _ = config_files(cfg)
-    sets, read_there = ({x for base in bases for x in base[i]} for i in range(2))
-    for node in names:
-        if node.id in read or node.id.startswith('_'):
+    files = config_files(cfg)
+    for number, file in enumerate(files):
+        if not file.is_derived:
             continue
-        if node.id not in VARIABLES:
-            if node.id in sets & read_there - read_keys():
+        sets = {name for base in files[:number] for name in base.sets}
+        used = {name for base in files[:number] for name in base.reads} & sets - read_keys()
+        later = {name for derived in files[number + 1 :] for name in derived.sets}
+        alone = cfg if file is files[-1] else None  # as later files may change what it made
+        for name, line in file.sets.items():
+            if name in file.loads or name.startswith('_'):
+                continue
+            value = ''
+            if name not in VARIABLES and name in used:
+                why = 'the base file has used its own value already'
+            elif name in VARIABLES and name not in later:
+                alone = alone or Config.fromfile(file.name)
+                why, value = _other_copies(alone, name), f' = {alone.get(name)!r}'
+            else:
+                continue
+            if why:
                 raise ValueError(
-                    f'{file}:{node.lineno}: {node.id} has no effect: the base file has used its '
-                    'own value already; docs/data.md says how to derive'
+                    f'{file.name}:{line}: {name}{value} has no effect: {why}; docs/data.md says '
+                    'how to derive'
                 )
-            continue
-        if node.id not in VARIABLES[node.id] and not copies(cfg, node.id):
-            raise ValueError(
-                f'{file}:{node.lineno}: {node.id} = {cfg.get(node.id)!r} has no effect: no '
-                f'{" or ".join(VARIABLES[node.id])} has it, since base files are read first; '
-                'docs/data.md says how to derive'
-            )
-        for key, value in _leaves(cfg):
-            if _last(key) == node.id and value != cfg.get(node.id):
-                raise ValueError(
-                    f'{file}:{node.lineno}: {node.id} = {cfg.get(node.id)!r} has no effect: {key} '
-                    f'is {value!r}, since base files are read first; docs/data.md says how to '
-                    'derive'
-                )
+
+
+def _other_copies(cfg: Config, name: str) -> str:
+    """What keeps another value than that of a variable; empty if nothing does."""
+    if name not in VARIABLES[name] and not copies(cfg, name):
+        keys = ' or '.join(VARIABLES[name])
+        return f'no {keys} has it, since base files are read first'
+    for key, value in _leaves(cfg):
+        if _last(key) == name and value != cfg.get(name):
+            return f'{key} is {value!r}, since base files are read first'
+    return ''
 
 
 def _leaves(node: Any, path: str = '', whole: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:

@@ -83,6 +83,23 @@ def test_what_the_last_file_sets_and_nobody_reads(derived, text, instead):
     check_config(derived(f'{text}\nmodel = dict(x={text.split()[0]})'))
 
 
+def test_what_a_file_in_the_middle_sets_and_nobody_reads(derived):
+    middle = derived('lr = 1e-3').filename
+    last = Path(middle).with_name('last.py')
+    last.write_text("_base_ = 'mine.py'\n\nload_from = 'x.pth'\n")
+    with pytest.raises(ValueError, match=r'mine.py:2: lr is read by nobody; did you mean optim_'):
+        check_config(Config.fromfile(last))
+    last.write_text("_base_ = 'mine.py'\nwork_dir = f'{_base_.lr}'\n")
+    check_config(Config.fromfile(last))
+    last.write_text("_base_ = 'mine.py'\n\nlr = 1\n")
+    with pytest.raises(ValueError, match=r'last.py:3: lr is read by nobody; did you mean optim_'):
+        check_config(Config.fromfile(last))
+    derived('train_dataloadr = dict()')
+    last.write_text("_base_ = 'mine.py'\n")
+    with pytest.raises(ValueError, match=r'mine.py:2: train_dataloadr is .* did you mean train_d'):
+        check_config(Config.fromfile(last))
+
+
 def test_what_a_derived_config_may_set(derived):
     check_config(derived('_note = 1\nuses = 2\nmodel = dict(x=uses)'))
     check_config(derived('ann_file_test = "x"\nval_dataloader = dict(batch_size=1)'))
@@ -96,6 +113,20 @@ def test_what_a_derived_config_may_set(derived):
 def test_a_variable_of_the_base_file_has_no_effect(derived, name):
     with pytest.raises(ValueError, match=f'mine.py:2: {name} has no effect: the base file has'):
         check_variables(derived(f"{name} = [dict(type='Nonsense')]"))
+
+
+def test_a_variable_without_effect_in_a_file_in_the_middle(derived):
+    middle = Path(derived('max_epochs = 5').filename)
+    middle.with_name('last.py').write_text("_base_ = 'mine.py'\n")
+    with pytest.raises(ValueError, match='mine.py:2: max_epochs has no effect: the base file has'):
+        check_variables(Config.fromfile(middle.with_name('last.py')))
+    derived('num_classes = 5')
+    with pytest.raises(ValueError, match='mine.py:2: num_classes = 5 has no effect: .* is '):
+        check_variables(Config.fromfile(middle.with_name('last.py')))
+    derived('clip_len = 8\nval_pipeline = [dict(clip_len=8)]', base='load_from = None\n')
+    changed = "_base_ = 'mine.py'\nval_pipeline = [dict(clip_len=16)]\n"
+    middle.with_name('last.py').write_text(changed)
+    check_variables(Config.fromfile(middle.with_name('last.py')))
 
 
 def test_a_base_file_of_json(tmp_path):
