@@ -15,11 +15,13 @@ from . import in_process
 from .conftest import ROOT
 from .own_clips import write_own_clips
 from .ports import free_port
+from .several_labels import write_clips
 
 PAGES = (
     'install',
     'own_data',
     'fine_tuning',
+    'multi_label',
     'log',
     'results',
     'predict',
@@ -46,10 +48,20 @@ SUBSTITUTES = {
     r'NAME': 'own',
     r'generate\.py': 'generate.py --train 2 --test 2',
 }
+# On the page on clips with several labels.
+SEVERAL = {
+    r'data/NAME/NAME\.py': 'data/several/several.py',
+    r'data/NAME/label_map\.txt': 'data/several/label_map.txt',
+    r'data/NAME|work_dirs/NAME': lambda found: found[0].replace('NAME', 'several'),
+    r'[\w/]*epoch_\d+\.pth': 'work_dirs/several/epoch_1.pth',
+    r'FOLDER': 'several',
+    r'labels\.csv': 'several/labels.csv',
+    r'--multi-label': '--multi-label --network tiny --workers 1',
+    r'clip\.mp4': "'several/a clip 0.mp4'",
+}
 # What is not run, and why.
 NOT_RUN = {
     'data/digits': 'public clips',
-    '--threshold': 'a test with several labels; tests/tools/test_several_labels.py has one',
     'init_cfg.checkpoint=FILE': 'the weights that a config names by an address',
     'convert_emim.py theirs.pyth': 'a file of the authors; tests/tools/test_convert.py has one',
     'pip uninstall': 'it would change the environment of the tests',
@@ -66,6 +78,8 @@ NOT_RUN = {
     'tail -f': 'it does not end',
     'kill 4711': 'a process of the reader',
     'cat work_dirs/NAME/failed_clips_train.txt': 'a clip that fails in training',
+    'path,class': 'a table',
+    '.mp4,': 'a table',
     'Epoch(train)': 'a log',
     'grad_norm:': 'a log',
     'val_evaluator = ': 'of a config; tests/evaluation/test_class_report.py has one',
@@ -79,6 +93,7 @@ default_hooks = dict(checkpoint=dict(interval=1))
 param_scheduler = []
 """
 LOADER = dict(num_workers=0, persistent_workers=False)
+SHORT += ''.join(f'{x}_dataloader.update({LOADER})\n' for x in ('train', 'val', 'test'))
 
 
 def commands(page: str) -> Iterator[str]:
@@ -103,6 +118,7 @@ def place(tmp_path_factory) -> Path:
     """A checkout with clips that are prepared and a network that was trained."""
     place = checkout(tmp_path_factory.mktemp('checkout'))
     write_own_clips(place / 'clips', count=18)
+    write_clips(place / 'several', count=12)
     (place / 'train_list.txt').write_text('clap/p00_0.MP4\njump/p01_7.mpg\nwave/p00_2.mkv\n')
     (place / 'test_list.txt').write_text('wave/p00_5.ts\n')
     prepare = ['tools/data/own/prepare.py', 'clips', 'data/own', '--network', 'tiny']
@@ -111,8 +127,7 @@ def place(tmp_path_factory) -> Path:
     shapes = ['tools/data/motion_shapes/generate.py', '--train', '2', '--test', '2']
     assert in_process.call(place, *shapes).returncode == 0
     config = place / 'data' / 'own' / 'own.py'
-    loaders = ''.join(f'{x}_dataloader.update({LOADER})\n' for x in ('train', 'val', 'test'))
-    config.write_text(config.read_text() + SHORT + loaders)
+    config.write_text(config.read_text() + SHORT)
     done = in_process.call(place, 'tools/train.py', 'data/own/own.py')
     assert done.returncode == 0, done.stderr
     return place
@@ -122,17 +137,25 @@ def place(tmp_path_factory) -> Path:
 @pytest.mark.parametrize('page', PAGES)
 def test_the_commands_of_a_page(page, place):
     for number, command in enumerate(commands(page)):
-        if any(part in command for part in NOT_RUN):
+        if any(part in command for part in NOT_RUN) or is_of_several(command, page):
             continue
-        if 'prepare.py' in command:  # lists and a config of its own
+        if 'prepare.py' in command and page != 'multi_label':  # lists and a config of its own
             command = command.replace('data/NAME', f'data/try{number}')
-        for pattern, value in SUBSTITUTES.items():
+        for pattern, value in (SEVERAL if page == 'multi_label' else SUBSTITUTES).items():
             command = re.sub(pattern, value, command)
         if command.startswith('python ') and ' -c ' not in command:
             done = in_process.call(place, *shlex.split(command)[1:])
         else:
             done = in_a_shell(command, place)
         assert done.returncode == 0, f'{command}\n{done.stdout[-2000:]}{done.stderr}'
+        if '--multi-label' in command:
+            config = place / 'data' / 'several' / 'several.py'
+            config.write_text(config.read_text() + SHORT)
+
+
+def is_of_several(command: str, page: str) -> bool:
+    """On another page: a command for a test with several labels, which that page alone makes."""
+    return '--threshold' in command and page != 'multi_label'
 
 
 def in_a_shell(command: str, place: Path) -> subprocess.CompletedProcess:
