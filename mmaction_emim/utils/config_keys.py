@@ -108,8 +108,8 @@ def unread(cfg: Config) -> Iterator[str]:
 
     Those of MMAction2 0.x, those that are almost a key that is read, or a variable, and others that
     a file with base files sets; there not names that begin with ``_``, nor variables of a split
-    beside the loaders, as ``ann_file_test``. What a file without base files sets may be for those
-    that derive from it.
+    beside the loaders, as ``ann_file_test``. What a file before the last sets may be for others
+    that derive from it, but for the name of a key below the top.
     """
     read = read_keys()
     likely = {key for key in {*read, *cfg} if not key.startswith('tta_')}  # of test_pipeline
@@ -127,7 +127,7 @@ def unread(cfg: Config) -> Iterator[str]:
             continue
         elif same := [path for path in _paths(cfg) if path.endswith(f'.{key}')]:
             yield f'{where}: {key} is read by nobody; did you mean {" or ".join(same[:3])}?'
-        elif not (_sets_a_loader(file) and _OF_A_SPLIT.fullmatch(key)):
+        elif file is files[-1] and not (_sets_a_loader(file) and _OF_A_SPLIT.fullmatch(key)):
             yield (
                 f'{where}: {key} is read by nobody; leave it out, or call it _{key} where code of '
                 'your own reads it'

@@ -64,7 +64,7 @@ def test_what_cannot_take_its_place_does_not_stay(tmp_path):
 def test_links_are_followed_but_not_round_in_circles_and_hidden_files_are_left_out(tmp_path):
     folder, elsewhere = tmp_path / 'folder', tmp_path / 'elsewhere'
     for path in (folder / 'b' / '2.mp4', folder / '1.mp4', elsewhere / '3.mp4'):
-        path.parent.mkdir(exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
     for hidden in ('.DS_Store', '._1.mp4', '.Trash/4.mp4'):
         (folder / hidden).parent.mkdir(exist_ok=True)
