@@ -24,6 +24,7 @@ from mmengine.visualization import Visualizer
 
 # MMEngine keeps an instance by name of each for the whole process.
 MANAGERS = (DefaultScope, MessageHub, MMLogger, Visualizer)
+SIGNALS = (signal.SIGCHLD, signal.SIGINT, signal.SIGTERM)
 
 
 def call(root: Path, tool: str, *arguments: str) -> CompletedProcess:
@@ -45,7 +46,7 @@ def _as_a_process(folder: Path) -> Iterator[None]:
     cwd, numpy_state, python_state = Path.cwd(), np.random.get_state(), random.getstate()
     threads, cv2_threads = torch.get_num_threads(), cv2.getNumThreads()
     start_method = multiprocessing.get_start_method(allow_none=True)
-    children, on_child = multiprocessing.active_children(), signal.getsignal(signal.SIGCHLD)
+    children, handlers = multiprocessing.active_children(), [*map(signal.getsignal, SIGNALS)]
     instances = [manager._instance_dict.copy() for manager in MANAGERS]
     with (
         patch.dict(os.environ),
@@ -64,9 +65,10 @@ def _as_a_process(folder: Path) -> Iterator[None]:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             for child in multiprocessing.active_children():  # a loader's workers
                 if child not in children and child.daemon:
-                    child.terminate()
+                    child.kill()  # SIGTERM is lost on a fork that has just begun and has a handler
                     child.join()
-            signal.signal(signal.SIGCHLD, on_child)
+            for number, handler in zip(SIGNALS, handlers, strict=True):
+                signal.signal(number, handler)
             os.chdir(cwd)
             np.random.set_state(numpy_state)
             random.setstate(python_state)

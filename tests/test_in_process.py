@@ -30,7 +30,8 @@ if __name__ == '__main__':
     init_default_scope('mmaction')
     MMLogger.get_instance('a_tool', log_file='tool.log').info('logged')
     multiprocessing.set_start_method('fork', force=True)
-    signal.signal(signal.SIGCHLD, lambda *_: None)
+    for number in (signal.SIGCHLD, signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: None)
     multiprocessing.Process(target=time.sleep, args=(3600,), daemon=True).start()
     print(sys.argv, os.getcwd())
     print('warned', file=sys.stderr)
@@ -53,7 +54,7 @@ def state():
         torch.get_rng_state().tolist(),
         np.random.get_state()[1].tolist(),
         random.getstate(),
-        signal.getsignal(signal.SIGCHLD),
+        *map(signal.getsignal, (signal.SIGCHLD, signal.SIGINT, signal.SIGTERM)),
     )
 
 
