@@ -85,7 +85,8 @@ def test_a_job_that_is_requeued_resumes(drills, submitted, gate):
     submitted.slurm('scontrol', 'requeue', submitted.id)
     submitted.until(lambda: submitted.state() == 'PENDING')
     gate.open()
-    submitted.slurm('scontrol', 'update', f'JobId={submitted.id}', 'StartTime=now')
+    # Of a job that was killed within this second slurmd refuses another start.
+    submitted.slurm('scontrol', 'update', f'JobId={submitted.id}', 'StartTime=now+5')
     submitted.until(lambda: submitted.state() not in ('PENDING', 'RUNNING', 'COMPLETING'))
     said = submitted.log.read_text()
     assert submitted.state() == 'COMPLETED', said[-3000:]
