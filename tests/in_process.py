@@ -17,13 +17,14 @@ from unittest.mock import patch
 import cv2
 import numpy as np
 import torch
+from mmaction.visualization import ActionVisualizer
 from mmengine.fileio.handlers import file_handlers
 from mmengine.logging import MessageHub, MMLogger
 from mmengine.registry import DefaultScope
 from mmengine.visualization import Visualizer
 
 # MMEngine keeps an instance by name of each for the whole process.
-MANAGERS = (DefaultScope, MessageHub, MMLogger, Visualizer)
+MANAGERS = (ActionVisualizer, DefaultScope, MessageHub, MMLogger, Visualizer)
 SIGNALS = (signal.SIGCHLD, signal.SIGINT, signal.SIGTERM)
 
 

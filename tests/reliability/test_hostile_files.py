@@ -91,14 +91,23 @@ def test_tools_of_mmaction2(call, tool, form, more, ran, tmp_path):
     assert not ran.exists()
 
 
-def test_a_list_of_clips_that_mmaction2_reads(call, ran, tmp_path):
-    file = tmp_path / 'skeletons.pkl'
+@pytest.mark.parametrize(
+    ('tool', 'loader', 'data'),
+    [
+        ('train', 'train_dataloader', 'train_dataloader.dataset.dataset'),
+        ('test', 'test_dataloader', 'test_dataloader.dataset'),
+    ],
+)
+def test_a_list_of_clips_that_mmaction2_reads(call, ran, tmp_path, tool, loader, data):
+    file, weights = tmp_path / 'skeletons.pkl', tmp_path / 'weights.pth'
     file.write_bytes(pickles(ran)['os.mkdir'])
-    config, loader = 'stgcn_8xb16-joint-u100-80e_ntu60-xsub-keypoint-2d', 'train_dataloader'
-    options = [f'{loader}.dataset.dataset.ann_file={file}', f'{loader}.num_workers=0']
+    torch.save({'state_dict': {}}, weights)
+    arguments = ['stgcn_8xb16-joint-u100-80e_ntu60-xsub-keypoint-2d']
+    arguments += [str(weights)] * (tool == 'test')
+    options = [f'{data}.ann_file={file}', f'{loader}.num_workers=0']
     options += [f'{loader}.persistent_workers=False']
     work = str(tmp_path / 'work')
-    done = call('tools/train.py', config, '--work-dir', work, '--cfg-options', *options)
+    done = call(f'tools/{tool}.py', *arguments, '--work-dir', work, '--cfg-options', *options)
     assert done.returncode == 1
     assert 'that is not plain data: it holds posix.mkdir' in done.stderr.splitlines()[-1]
     assert not ran.exists()
